@@ -1,0 +1,232 @@
+"""The contract between the ops and the devices.
+
+A backend computes on *raw arrays* (``numpy.ndarray`` on the CPU, ``cupy.ndarray`` on a GPU): no Tensor, no autograd, no
+type promotion. The ops have already checked shapes and dtypes and raised the errors that a user sees; a backend only
+chooses an algorithm, allocates and computes. What is plain elementwise, reduction or indexing goes through ``xp``,
+the array namespace that NumPy and CuPy share; the methods below are what handwritten kernels serve.
+
+Images are logically ``(N, C, H, W)``. They may arrive with any strides; kernels work on channels-last memory, so the
+results are NCHW-shaped views of NHWC-contiguous buffers: ``y.transpose(0, 2, 3, 1)`` is C-contiguous.
+
+Dtypes: every method takes float32 and float64, and float16 and bfloat16 with float32 accumulation; the result has the
+dtype of the first array argument unless said otherwise. Statistics (``mean``, ``invstd``) are float32 for the
+half types, else of the input's dtype.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+Array = Any
+"""A raw array of the backend's own kind."""
+
+Pair = tuple[int, int]
+"""Height and width."""
+
+
+class Backend(ABC):
+    """What a device must be able to do. One instance a device, held by :mod:`deepgpu.backends.registry`."""
+
+    type: str
+    """``"cpu"`` or ``"cuda"``."""
+
+    index: int | None
+    """Which device of that type; None on the CPU."""
+
+    xp: Any
+    """The array namespace: ``numpy`` or ``cupy``."""
+
+    # --- arrays -----------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def from_numpy(self, array: Array) -> Array:
+        """Copy a NumPy array to this device. On the CPU the array itself is returned."""
+
+    @abstractmethod
+    def to_numpy(self, array: Array) -> Array:
+        """Copy an array to the host. On the CPU the array itself is returned."""
+
+    @abstractmethod
+    def synchronize(self) -> None:
+        """Wait until all work on this device is done."""
+
+    # --- matmul -----------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def matmul(self, a: Array, b: Array) -> Array:
+        """Matrix product with NumPy's rules for 1-d and batched arguments.
+
+        Operands may be any strided view; integer dtypes are allowed and wrap around.
+        """
+
+    # --- convolution ------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def conv2d_fprop(
+        self, x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    ) -> Array:
+        """``x (N, C, H, W) * w (K, C/groups, R, S) + bias (K,) -> y (N, K, P, Q)``, a cross-correlation.
+
+        ``P = (H + 2 padding - dilation (R - 1) - 1) // stride + 1``, and ``Q`` likewise.
+        """
+
+    @abstractmethod
+    def conv2d_dgrad(
+        self, gy: Array, w: Array, input_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    ) -> Array:
+        """Gradient with respect to the input, ``(N, C, *input_size)``. Also the transposed convolution's forward."""
+
+    @abstractmethod
+    def conv2d_wgrad(
+        self, gy: Array, x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    ) -> Array:
+        """Gradient with respect to the weight, ``(K, C/groups, *kernel_size)``."""
+
+    # --- pooling ----------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def max_pool2d(
+        self, x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, output_size: Pair
+    ) -> tuple[Array, Array]:
+        """Maximum of each window, and where it stood: ``(y, index)`` of shape ``(N, C, *output_size)``.
+
+        ``index`` is int32: the position ``h * W + w`` in the input plane of the first maximum in row-major order; a NaN
+        in the window is its maximum. Padding is minus infinity. ``output_size`` is given because it depends on
+        ``ceil_mode``.
+        """
+
+    @abstractmethod
+    def adaptive_max_pool2d(self, x: Array, output_size: Pair) -> tuple[Array, Array]:
+        """As :meth:`max_pool2d`; window ``i`` spans ``floor(i H / P) .. ceil((i + 1) H / P)``."""
+
+    @abstractmethod
+    def pool_scatter(self, gy: Array, index: Array, input_size: Pair) -> Array:
+        """Backward of a max pool: add ``gy`` at ``index`` of each plane of zeros ``(N, C, *input_size)``."""
+
+    @abstractmethod
+    def pool_gather(self, x: Array, index: Array) -> Array:
+        """The elements of each plane of ``x`` at ``index``: the adjoint of :meth:`pool_scatter`."""
+
+    @abstractmethod
+    def avg_pool2d(
+        self,
+        x: Array,
+        kernel: Pair,
+        stride: Pair,
+        padding: Pair,
+        output_size: Pair,
+        count_include_pad: bool,
+        divisor_override: int | None,
+    ) -> Array:
+        """Mean of each window, with PyTorch's rules for the divisor at the borders."""
+
+    @abstractmethod
+    def avg_pool2d_backward(
+        self,
+        gy: Array,
+        input_size: Pair,
+        kernel: Pair,
+        stride: Pair,
+        padding: Pair,
+        count_include_pad: bool,
+        divisor_override: int | None,
+    ) -> Array:
+        """Adjoint of :meth:`avg_pool2d`, ``(N, C, *input_size)``."""
+
+    @abstractmethod
+    def adaptive_avg_pool2d(self, x: Array, output_size: Pair) -> Array:
+        """Mean over the windows of :meth:`adaptive_max_pool2d`."""
+
+    @abstractmethod
+    def adaptive_avg_pool2d_backward(self, gy: Array, input_size: Pair) -> Array:
+        """Adjoint of :meth:`adaptive_avg_pool2d`."""
+
+    # --- batch norm -------------------------------------------------------------------------------------------------
+    # x is (N, C) or (N, C, spatial...); weight and bias are (C,) or both None.
+
+    @abstractmethod
+    def batch_norm_train(
+        self, x: Array, weight: Array | None, bias: Array | None, eps: float
+    ) -> tuple[Array, Array, Array]:
+        """Normalise by the batch's own statistics: ``(y, mean, var)``, ``var`` the biased variance of each channel."""
+
+    @abstractmethod
+    def batch_norm_eval(
+        self, x: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
+    ) -> Array:
+        """Normalise by given statistics."""
+
+    @abstractmethod
+    def batch_norm_backward(
+        self, gy: Array, x: Array, weight: Array | None, mean: Array, var: Array, eps: float, training: bool
+    ) -> tuple[Array, Array, Array]:
+        """``(gx, gweight, gbias)``. With ``training`` the statistics depend on ``x``, otherwise they are constants."""
+
+    # --- activations ------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def relu(self, x: Array) -> Array:
+        """``max(x, 0)``; NaN stays NaN. Keeps the memory layout."""
+
+    @abstractmethod
+    def relu_backward(self, gy: Array, y: Array) -> Array:
+        """``gy`` where ``y > 0``, else 0."""
+
+    # --- softmax ----------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def softmax(self, x: Array, axis: int) -> Array:
+        """``exp(x - max) / sum(exp(x - max))`` along ``axis``."""
+
+    @abstractmethod
+    def log_softmax(self, x: Array, axis: int) -> Array:
+        """``x - max - log(sum(exp(x - max)))`` along ``axis``."""
+
+    @abstractmethod
+    def softmax_backward(self, gy: Array, y: Array, axis: int) -> Array:
+        """``y (gy - sum(gy y))``."""
+
+    @abstractmethod
+    def log_softmax_backward(self, gy: Array, y: Array, axis: int) -> Array:
+        """``gy - exp(y) sum(gy)``."""
+
+    # --- optimizers: every array is updated in place, all parameters in one call ------------------------------------
+
+    @abstractmethod
+    def sgd_step(
+        self,
+        params: Sequence[Array],
+        grads: Sequence[Array],
+        momenta: Sequence[Array] | None,
+        *,
+        lr: float,
+        momentum: float,
+        dampening: float,
+        weight_decay: float,
+        nesterov: bool,
+        maximize: bool,
+        first: bool,
+    ) -> None:
+        """``torch.optim.SGD``'s rule. ``first``: the momenta are undefined and become the gradients."""
+
+    @abstractmethod
+    def adam_step(
+        self,
+        params: Sequence[Array],
+        grads: Sequence[Array],
+        exp_avgs: Sequence[Array],
+        exp_avg_sqs: Sequence[Array],
+        max_exp_avg_sqs: Sequence[Array] | None,
+        *,
+        step: int,
+        lr: float,
+        beta1: float,
+        beta2: float,
+        eps: float,
+        weight_decay: float,
+        decoupled: bool,
+        maximize: bool,
+    ) -> None:
+        """``torch.optim.Adam``'s rule, or AdamW's with ``decoupled``; AMSGrad if ``max_exp_avg_sqs`` is given."""
