@@ -1,0 +1,102 @@
+"""How the CPU kernels are compiled: Numba, with a disk cache that notices every change.
+
+Numba's own ``cache=True`` looks only at the file a function stands in. Our kernels call intrinsics from other files and
+emit vector instructions for the host, so the cache folder's name carries a hash of *all* kernel sources, of Numba's and
+llvmlite's versions and of the host's features: whatever changes, a stale machine-code file is never loaded.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import llvmlite
+import numba
+from llvmlite import binding
+from numba.core import config
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserProvidedCacheLocator
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def cache_root() -> Path:
+    """Where compiled kernels are kept: ``$DEEPGPU_CACHE/jit``, by default ``~/.cache/deepgpu/jit``."""
+    base = os.environ.get("DEEPGPU_CACHE")
+    if base is None:
+        base = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "deepgpu")
+    return Path(base) / "jit"
+
+
+def host_features() -> str:
+    """The instruction sets that LLVM may use: Numba's override ``NUMBA_CPU_FEATURES`` if set, else the host's."""
+    if config.CPU_NAME:
+        return str(config.CPU_FEATURES or "")
+    return str(binding.get_host_cpu_features().flatten())
+
+
+@functools.lru_cache(maxsize=1)
+def cache_directory() -> Path:
+    """The folder of this combination of sources, compiler and host.
+
+    Where :func:`cache_root` cannot be written (a read-only home), a folder of this user's among the temporary files.
+    """
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.name.encode() + source.read_bytes())
+    host = config.CPU_NAME or binding.get_host_cpu_name()
+    versions = (*sys.version_info[:2], numba.__version__, llvmlite.__version__)
+    digest.update(f"{versions} {host} {host_features()}".encode())
+    name = digest.hexdigest()[:16]
+    try:
+        (cache_root() / name).mkdir(parents=True, exist_ok=True)
+        return cache_root() / name
+    except OSError:
+        user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+        return Path(tempfile.gettempdir()) / f"deepgpu-{user}" / "jit" / name
+
+
+class _Locator(UserProvidedCacheLocator):
+    """Puts index and machine-code files into :func:`cache_directory`."""
+
+    def __init__(self, py_func: Callable[..., Any], py_file: str) -> None:
+        self._py_file = py_file
+        self._lineno = py_func.__code__.co_firstlineno
+        self._cache_path = str(cache_directory())
+
+    def get_source_stamp(self) -> Any:
+        return "named by the folder"  # an installation or a touch changes times, not kernels
+
+    @classmethod
+    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> _Locator:
+        return cls(py_func, py_file)
+
+
+class _CacheImpl(CompileResultCacheImpl):
+    _locator_classes = [_Locator]  # noqa: RUF012 - Numba's own attribute
+
+
+class _Cache(FunctionCache):
+    _impl_class = _CacheImpl
+
+
+def kernel(function: F | None = None, *, parallel: bool = False, **options: Any) -> Any:
+    """Compile a function with Numba at its first call, and keep the result on disk.
+
+    Parameters
+    ----------
+    parallel
+        ``prange`` loops run on all threads.
+    **options
+        Passed on to :func:`numba.njit` (``fastmath``, ``inline``, ...).
+    """
+    if function is None:
+        return functools.partial(kernel, parallel=parallel, **options)
+    dispatcher = numba.njit(function, parallel=parallel, **options)
+    dispatcher._cache = _Cache(function)
+    return dispatcher
