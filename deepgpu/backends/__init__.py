@@ -1,0 +1,1 @@
+"""Devices: one contract (:mod:`~deepgpu.backends.base`), one implementation a device type."""

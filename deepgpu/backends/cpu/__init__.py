@@ -1,0 +1,1 @@
+"""The CPU: NumPy arrays, Numba kernels from :mod:`deepgpu.kernels.jit`."""

@@ -1,0 +1,1 @@
+"""NVIDIA GPUs: CuPy arrays. Importing this package imports no CuPy."""
