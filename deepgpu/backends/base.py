@@ -52,6 +52,10 @@ class Backend(ABC):
     def synchronize(self) -> None:
         """Wait until all work on this device is done."""
 
+    @abstractmethod
+    def add_at(self, out: Array, index: Any, values: Array) -> None:
+        """``out[index] += values`` in place, where an index that occurs twice adds twice."""
+
     # --- matmul -----------------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -173,6 +177,10 @@ class Backend(ABC):
     @abstractmethod
     def relu_backward(self, gy: Array, y: Array) -> Array:
         """``gy`` where ``y > 0``, else 0."""
+
+    @abstractmethod
+    def erf(self, x: Array) -> Array:
+        """The error function, elementwise."""
 
     # --- softmax ----------------------------------------------------------------------------------------------------
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from deepgpu.backends.base import Array, Pair
 from deepgpu.backends.composed import ComposedBackend
-from deepgpu.backends.cpu import conv, gemm
+from deepgpu.backends.cpu import conv, erf, gemm
 
 
 class CPUBackend(ComposedBackend):
@@ -24,6 +26,12 @@ class CPUBackend(ComposedBackend):
 
     def synchronize(self) -> None:
         """Return at once: every call has finished when it returns."""
+
+    def add_at(self, out: Array, index: Any, values: Array) -> None:
+        np.add.at(out, index, values)
+
+    def erf(self, x: Array) -> Array:
+        return erf.erf(x)
 
     def matmul(self, a: Array, b: Array) -> Array:
         return gemm.matmul(a, b)

@@ -49,6 +49,14 @@ class CUDABackend(ComposedBackend):
     def to_numpy(self, array: Array) -> Array:
         return self.xp.asnumpy(array)
 
+    def add_at(self, out: Array, index: Any, values: Array) -> None:
+        self.xp.add.at(out, index, values)
+
+    def erf(self, x: Array) -> Array:
+        from cupyx.scipy import special
+
+        return special.erf(x)
+
     def synchronize(self) -> None:
         self._device.synchronize()
 

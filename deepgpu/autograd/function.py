@@ -1,0 +1,251 @@
+"""A recorded op: :class:`Function`, the node of the autograd graph.
+
+``forward`` gets raw arrays and computes with ``self.xp`` or ``self.backend``; ``backward`` gets tensors and is written
+with ops on tensors, so that a backward can itself be differentiated. Static arguments are the constructor's::
+
+    class Exp(Function):
+        keep_outputs = (0,)
+
+        def forward(self, x):
+            return self.xp.exp(x)
+
+        def backward(self, g):
+            (y,) = self.saved
+            return g * y
+
+    y = Exp()(x)
+
+An edge leads from a node to what made its input: a pair ``(Function, output number)``, or ``(leaf tensor, 0)``, or None
+where no gradient flows. A node never refers to its own outputs, so dropping the result drops the graph at once, without
+waiting for the garbage collector.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from typing import Any
+
+import numpy as np
+
+from deepgpu import dtypes
+from deepgpu.autograd import anomaly
+from deepgpu.autograd.grad_mode import state
+from deepgpu.backends.base import Backend
+from deepgpu.device import of_backend
+from deepgpu.errors import DeviceMismatchError
+from deepgpu.tensor import Tensor, Version, wrap
+
+Edge = tuple[Any, int]
+
+_sequence = itertools.count()
+
+
+class Function:
+    """One op of the graph. See the module's text for how to write one."""
+
+    keep_inputs: tuple[int, ...] = ()
+    """Inputs that ``backward`` needs; they come first in ``saved``."""
+
+    keep_outputs: tuple[int, ...] = ()
+    """Outputs that ``backward`` needs; they come last in ``saved``."""
+
+    is_view = False
+    """The output may share the first input's memory, and then counts as its view."""
+
+    non_differentiable: tuple[int, ...] = ()
+    """Outputs without gradient, such as indices."""
+
+    # Set for each call:
+    backend: Backend
+    xp: Any
+    edges: tuple[Edge | None, ...] = ()
+    needs_input_grad: tuple[bool, ...] = ()
+    sequence = -1
+    hooks: dict[int, Any] | None = None  # output number -> {handle id: function}
+    trace: str | None = None  # where the op was created, under anomaly mode
+    _saved: list[Any] | None = None
+    _outputs: tuple[Any, ...] = ()  # (shape, dtype, backend) of each output
+
+    def forward(self, *arrays: Any) -> Any:
+        """Compute on raw arrays; inputs that were Python numbers arrive as such."""
+        raise NotImplementedError
+
+    def backward(self, *grads: Any) -> Any:
+        """Map gradients of the outputs to gradients of the inputs; None where there is none.
+
+        A gradient of an output that took no part in the result arrives as zeros.
+        """
+        raise NotImplementedError(f"`{self.name}` is not differentiable")
+
+    @property
+    def name(self) -> str:
+        """As in PyTorch's ``grad_fn``: ``ExpBackward``."""
+        return f"{type(self).__name__}Backward"
+
+    def __call__(self, *inputs: Any) -> Any:
+        backend = None
+        requires = False
+        arrays = []
+        for x in inputs:
+            if isinstance(x, Tensor):
+                if x._view is not None:
+                    x._refresh_view()
+                if x.requires_grad:
+                    requires = True
+                if backend is None:
+                    backend = x._backend
+                elif x._backend is not backend:
+                    return self(*_on_one_device(self, inputs))
+                arrays.append(x._data)
+            else:
+                arrays.append(x)
+        assert backend is not None
+        self.backend = backend
+        self.xp = backend.xp
+        params = self.__dict__.copy() if self.is_view else None  # before the call leaves its traces
+        self.needs_input_grad = (
+            tuple([isinstance(x, Tensor) and x.requires_grad for x in inputs])
+            if requires and state.enabled
+            else (False,) * len(inputs)
+        )
+        with np.errstate(all="ignore"):  # infinities and NaN are values, as in PyTorch
+            result = self.forward(*arrays)
+        if type(result) is tuple:
+            outputs = tuple([wrap(y, backend) for y in result])
+        else:
+            outputs = (wrap(result, backend),)
+        if params is not None and self.xp.may_share_memory(outputs[0]._data, arrays[0]):
+            outputs[0]._become_view(inputs[0], functools.partial(_again, type(self), params))
+        if requires and state.enabled:
+            self._record(inputs, outputs)
+        return outputs if type(result) is tuple else outputs[0]
+
+    def _record(self, inputs: tuple[Any, ...], outputs: tuple[Tensor, ...]) -> None:
+        """Become the node that made ``outputs``."""
+        self.sequence = next(_sequence)
+        edges: list[Edge | None] = []
+        for x in inputs:
+            if not isinstance(x, Tensor) or not x.requires_grad:
+                edges.append(None)
+            elif x._node is None:
+                edges.append((x, 0))
+            else:
+                edges.append((x._node, x._output))
+            if isinstance(x, Tensor) and x._inference:
+                raise RuntimeError(
+                    f"`{self.name}`: an inference tensor cannot take part in a recorded op; "
+                    "clone it outside of `inference_mode` first"
+                )
+        self.edges = tuple(edges)
+        self._outputs = tuple([(y._data.shape, y._data.dtype, y._backend) for y in outputs])
+        saved: list[Any] = []
+        for i in self.keep_inputs:
+            x = inputs[i]
+            saved.append((x, x._version.count if x._version is not None else 0) if isinstance(x, Tensor) else (x,))
+        for nr, y in enumerate(outputs):
+            if nr in self.non_differentiable or not dtypes.from_numpy(y._data.dtype).is_floating_point:
+                continue
+            y.requires_grad = True
+            y._node = self
+            y._output = nr
+        saved += [self._saved_output(nr, outputs[nr]) for nr in self.keep_outputs]
+        self._saved = saved
+        if anomaly.state.enabled:
+            self.trace = anomaly.creation_trace()
+
+    def _saved_output(self, nr: int, y: Tensor) -> tuple[Any, ...]:
+        """An output is kept as its array, not as the tensor: that would be a reference cycle."""
+        if y._version is None:
+            y._version = Version()
+        return (nr, y._data, y._version, y._version.count)
+
+    def output_moved(self, nr: int, y: Tensor) -> None:
+        """An in-place op made ``y`` the holder of output ``nr``."""
+        if self._saved is not None and nr in self.keep_outputs:
+            self._saved[len(self.keep_inputs) + self.keep_outputs.index(nr)] = self._saved_output(nr, y)
+
+    @property
+    def saved(self) -> list[Any]:
+        """The tensors (or Python numbers) that ``keep_inputs`` and ``keep_outputs`` name."""
+        if self._saved is None:
+            raise RuntimeError(
+                f"`backward` through `{self.name}` a second time: its saved tensors were freed by the first. "
+                "Pass `retain_graph=True` to the first backward if you need two."
+            )
+        return [self._unpack(entry) for entry in self._saved]
+
+    def _unpack(self, entry: tuple[Any, ...]) -> Any:
+        if len(entry) == 1:
+            return entry[0]
+        if len(entry) == 2:
+            x, count = entry
+            now = x._version.count if x._version is not None else 0
+            shape = x._data.shape
+        else:
+            nr, array, version, count = entry
+            now, shape = version.count, array.shape
+            x = wrap(array, self._outputs[nr][2])
+            x._version = version
+            if state.enabled:
+                x._node, x._output, x.requires_grad = self, nr, True
+        if now != count:
+            raise RuntimeError(
+                f"a tensor of shape {tuple(shape)} that `{self.name}` saved for its backward was modified in place: it "
+                f"is at version {now}, expected version {count}. Use the out-of-place op, or clone the tensor before "
+                "modifying it. `autograd.set_detect_anomaly(True)` shows where the op was created."
+            )
+        return x
+
+    def zeros_for(self, nr: int) -> Tensor:
+        """A zero gradient of output ``nr``."""
+        shape, dtype, backend = self._outputs[nr]
+        return wrap(backend.xp.zeros(shape, dtype), backend)
+
+    def release(self) -> None:
+        """Free what was saved, once backward has passed."""
+        self._saved = None
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        """What made the inputs, as PyTorch shows it; leaves appear as :class:`AccumulateGrad`."""
+        return tuple([(None, 0) if edge is None else _shown(edge) for edge in self.edges])
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
+def _shown(edge: Edge) -> tuple[Any, int]:
+    return (AccumulateGrad(edge[0]), 0) if isinstance(edge[0], Tensor) else edge
+
+
+class AccumulateGrad:
+    """How a leaf appears in ``next_functions``. Gradients that arrive there are added to ``variable.grad``."""
+
+    next_functions: tuple[Any, ...] = ()
+
+    def __init__(self, variable: Tensor) -> None:
+        self.variable = variable
+
+    def __repr__(self) -> str:
+        return "<AccumulateGrad>"
+
+
+def _again(cls: type[Function], params: dict[str, Any], x: Tensor) -> Tensor:
+    """Call a view function once more, on another tensor."""
+    function = cls.__new__(cls)
+    function.__dict__.update(params)
+    return function(x)
+
+
+def _on_one_device(function: Function, inputs: tuple[Any, ...]) -> list[Any]:
+    """0-d CPU tensors may meet tensors of another device, as in PyTorch; any other mixture is an error."""
+    devices = {x._backend for x in inputs if isinstance(x, Tensor) and (x._data.ndim or x._backend.type != "cpu")}
+    if len(devices) > 1:
+        names = " and ".join(sorted({str(x.device) for x in inputs if isinstance(x, Tensor)}))
+        raise DeviceMismatchError(
+            f"`{type(function).__name__.lower()}`: all tensors must be on one device, but got tensors on {names}; "
+            "move one with `.to(device)`"
+        )
+    (backend,) = devices
+    return [x.to(of_backend(backend)) if isinstance(x, Tensor) else x for x in inputs]

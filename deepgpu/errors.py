@@ -1,0 +1,19 @@
+"""Exceptions that are ours, and how a message is put together.
+
+Where PyTorch raises a built-in exception, so do we; the classes here derive from the one PyTorch would raise.
+"""
+
+from __future__ import annotations
+
+
+class DeviceUnavailableError(RuntimeError):
+    """A device was asked for that this machine does not have, or whose software is missing."""
+
+
+class DeviceMismatchError(RuntimeError):
+    """Tensors on different devices met in one op."""
+
+
+def takes(op: str, argument: str, expected: object, actual: object) -> str:
+    """A message of the form "`conv2d`: `input` takes a 4-d tensor (N, C, H, W), but got shape (3, 8)"."""
+    return f"`{op}`: `{argument}` takes {expected}, but got {actual}"

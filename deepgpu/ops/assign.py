@@ -1,0 +1,121 @@
+"""In-place modification: the one way in which a tensor's values and history are replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from deepgpu import dtypes
+from deepgpu.autograd.function import Function
+from deepgpu.autograd.grad_mode import no_grad, state
+from deepgpu.tensor import Tensor, wrap
+
+
+def assign(target: Tensor, result: Tensor, op: str) -> Tensor:
+    """Make ``target`` hold the values and the history of ``result``, and return it.
+
+    If nothing else ever saw the target's memory, it simply takes over the result's; otherwise the values are copied in,
+    and views and saved tensors notice through the version counter.
+
+    Raises
+    ------
+    RuntimeError
+        If the shapes differ, if the result's dtype is of a higher category (float into int), or if the target is a leaf
+        that requires grad, or a view of one, while ops are recorded.
+    """
+    if result._data.shape != target._data.shape:
+        raise RuntimeError(
+            f"`{op}`: the result has shape {tuple(result.shape)}, which the tensor of shape {tuple(target.shape)} "
+            "cannot hold; in-place ops do not broadcast the tensor itself"
+        )
+    if result._data.dtype != target._data.dtype:
+        if not dtypes.can_cast(result.dtype, target.dtype):
+            raise RuntimeError(f"`{op}`: the result of type {result.dtype} can't be stored as {target.dtype}")
+        result = result.to(target.dtype)
+    recorded = state.enabled and (target.requires_grad or result.requires_grad)
+    if recorded:
+        _refuse_leaves(target, op)
+        if result._node is None and result.requires_grad:
+            result = result.clone()
+    adopt = target._version is None and target._node is not None and _is_fresh(result)
+    if result._node is not None:
+        _snapshot(result._node, target, copy=not adopt)
+    if adopt:
+        target._data = result._data
+    else:
+        target._data[...] = result._data
+    version = target._shared_version()
+    version.count += 1
+    if not recorded:
+        return target
+    if target._view is not None:
+        _rebase(target, result)
+    else:
+        target._node, target._output, target.requires_grad = result._node, result._output, result.requires_grad
+        if target._node is not None:
+            target._node.output_moved(target._output, target)
+    return target
+
+
+def _refuse_leaves(target: Tensor, op: str) -> None:
+    base = target if target._view is None else target._view.base
+    if base.requires_grad and base.is_leaf:
+        what = "a leaf that requires grad" if base is target else "a view of a leaf that requires grad"
+        raise RuntimeError(f"`{op}`: {what} cannot be modified in place; do it under `no_grad`, or on a clone")
+
+
+def _is_fresh(t: Tensor) -> bool:
+    """Whether nothing else refers to the tensor's memory."""
+    return t._version is None and t._data.base is None
+
+
+def _alias(t: Tensor) -> Tensor:
+    """The same memory and history, with a life of its own."""
+    other = wrap(t._data, t._backend)
+    other._node, other._output, other.requires_grad = t._node, t._output, t.requires_grad
+    return other
+
+
+def _snapshot(node: Function, target: Tensor, copy: bool) -> None:
+    """If the op saved the tensor it is about to overwrite, let it keep the old values instead."""
+    if not node._saved:
+        return
+    for i, entry in enumerate(node._saved):
+        if len(entry) == 2 and entry[0] is target:
+            old = _alias(target)
+            if copy:
+                old._data = target._data.copy()
+            node._saved[i] = (old, 0)
+
+
+def _rebase(view: Tensor, result: Tensor) -> None:
+    """The history of a base, part of which was overwritten through a view."""
+    seen = view._view
+    assert seen is not None
+    base = seen.base
+    node = ViewScatter(seen.replay)
+    node.backend, node.xp = base._backend, base._backend.xp
+    previous = _alias(base)
+    node.needs_input_grad = (previous.requires_grad, result.requires_grad)
+    holder = wrap(base._data, base._backend)
+    node._record((previous, result), (holder,))
+    base._node, base._output, base.requires_grad = node, 0, True
+
+
+class ViewScatter(Function):
+    """``base`` with a region, seen through a view, replaced by ``source``."""
+
+    def __init__(self, replay: Callable[[Tensor], Tensor]) -> None:
+        self.replay = replay
+
+    def forward(self, base: Any, source: Any) -> Any:
+        out = wrap(base.copy(), self.backend)
+        with no_grad():
+            self.replay(out)._data[...] = source
+        return out._data
+
+    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        part = self.replay(g)
+        zeros = wrap(self.xp.zeros_like(part._data), self.backend)
+        kept = ViewScatter(self.replay)(g, zeros) if self.needs_input_grad[0] else None
+        return kept, part

@@ -1,0 +1,186 @@
+"""Comparisons, logic and bits: results without gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deepgpu import dtypes
+from deepgpu.autograd.function import Function
+from deepgpu.ops.broadcast import promoted
+from deepgpu.ops.cast import cast
+from deepgpu.ops.op import op
+from deepgpu.tensor import Tensor, method
+
+
+class Compare(Function):
+    """A NumPy ufunc whose result has no gradient."""
+
+    non_differentiable = (0,)
+
+    def __init__(self, ufunc: str) -> None:
+        self.ufunc = ufunc
+
+    def forward(self, *arrays: Any) -> Any:
+        return getattr(self.xp, self.ufunc)(*arrays)
+
+
+@op(method=True, inplace=True, differentiable=False)
+def eq(input: Tensor, other: Any) -> Tensor:
+    """``input == other``, elementwise."""
+    return Compare("equal")(*promoted(input, other))
+
+
+@op(method=True, inplace=True, differentiable=False)
+def ne(input: Tensor, other: Any) -> Tensor:
+    """``input != other``, elementwise."""
+    return Compare("not_equal")(*promoted(input, other))
+
+
+@op(method=True, inplace=True, differentiable=False)
+def lt(input: Tensor, other: Any) -> Tensor:
+    """``input < other``, elementwise."""
+    return Compare("less")(*promoted(input, other))
+
+
+@op(method=True, inplace=True, differentiable=False)
+def le(input: Tensor, other: Any) -> Tensor:
+    """``input <= other``, elementwise."""
+    return Compare("less_equal")(*promoted(input, other))
+
+
+@op(method=True, inplace=True, differentiable=False)
+def gt(input: Tensor, other: Any) -> Tensor:
+    """``input > other``, elementwise."""
+    return Compare("greater")(*promoted(input, other))
+
+
+@op(method=True, inplace=True, differentiable=False)
+def ge(input: Tensor, other: Any) -> Tensor:
+    """``input >= other``, elementwise."""
+    return Compare("greater_equal")(*promoted(input, other))
+
+
+@op(method=True, differentiable=False)
+def isnan(input: Tensor) -> Tensor:
+    """Where elements are NaN."""
+    return ne(input, input)
+
+
+@op(method=True, differentiable=False)
+def isinf(input: Tensor) -> Tensor:
+    """Where elements are plus or minus infinity."""
+    return Compare("isinf")(input)
+
+
+@op(method=True, differentiable=False)
+def isfinite(input: Tensor) -> Tensor:
+    """Where elements are neither infinite nor NaN."""
+    return Compare("isfinite")(input)
+
+
+@op(method=True, inplace=True, differentiable=False)
+def logical_and(input: Tensor, other: Tensor) -> Tensor:
+    """Both are non-zero."""
+    return Compare("logical_and")(*promoted(input, other))
+
+
+@op(method=True, inplace=True, differentiable=False)
+def logical_or(input: Tensor, other: Tensor) -> Tensor:
+    """One or both are non-zero."""
+    return Compare("logical_or")(*promoted(input, other))
+
+
+@op(method=True, inplace=True, differentiable=False)
+def logical_xor(input: Tensor, other: Tensor) -> Tensor:
+    """Exactly one is non-zero."""
+    return Compare("logical_xor")(*promoted(input, other))
+
+
+@op(method=True, inplace=True, differentiable=False)
+def logical_not(input: Tensor) -> Tensor:
+    """The element is zero."""
+    return Compare("logical_not")(input)
+
+
+def _bits(ufunc: str, name: str, *operands: Any) -> Tensor:
+    for x in operands:
+        if isinstance(x, Tensor) and x.dtype.is_floating_point:
+            raise RuntimeError(f"`{name}`: takes integer or bool tensors, but got {x.dtype}")
+    return Compare(ufunc)(*(promoted(*operands) if len(operands) == 2 else operands))
+
+
+@op(method=True, inplace=True, differentiable=False)
+def bitwise_and(input: Tensor, other: Any) -> Tensor:
+    """Bitwise and; logical and for bool tensors."""
+    return _bits("bitwise_and", "bitwise_and", input, other)
+
+
+@op(method=True, inplace=True, differentiable=False)
+def bitwise_or(input: Tensor, other: Any) -> Tensor:
+    """Bitwise or; logical or for bool tensors."""
+    return _bits("bitwise_or", "bitwise_or", input, other)
+
+
+@op(method=True, inplace=True, differentiable=False)
+def bitwise_xor(input: Tensor, other: Any) -> Tensor:
+    """Bitwise exclusive or."""
+    return _bits("bitwise_xor", "bitwise_xor", input, other)
+
+
+@op(method=True, inplace=True, differentiable=False)
+def bitwise_not(input: Tensor) -> Tensor:
+    """All bits inverted; logical not for bool tensors."""
+    return _bits("invert", "bitwise_not", input)
+
+
+@op(method=True, differentiable=False)
+def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
+    """``|input - other| <= atol + rtol |other|``, elementwise; infinities are close if equal."""
+    difference = (input - other).abs()
+    close = eq(input, other) | (le(difference, atol + rtol * other.abs()) & isfinite(difference))
+    return close | (isnan(input) & isnan(other)) if equal_nan else close
+
+
+@op(method=True, differentiable=False)
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+    """Whether all elements are close, as :func:`isclose` says."""
+    return bool(isclose(input, other, rtol, atol, equal_nan).all())
+
+
+@op(method=True, differentiable=False)
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same shape and elements."""
+    return input.shape == other.shape and bool(cast(eq(input, other), dtypes.bool).all())
+
+
+not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
+
+
+def _loose(function: Any, otherwise: bool) -> Any:
+    """``==`` and ``!=`` also take operands that are no numbers, and then compare identity."""
+
+    def operator(self: Tensor, other: Any) -> Any:
+        if not isinstance(other, (Tensor, int, float)) and not hasattr(other, "__array__"):
+            return otherwise
+        return function(self, other)
+
+    return operator
+
+
+method(_loose(eq, False), name="__eq__")
+method(_loose(ne, True), name="__ne__")
+for _name, _function in [("lt", lt), ("le", le), ("gt", gt), ("ge", ge)]:
+    method(_function, name=f"__{_name}__")
+for _name, _function in [("and", bitwise_and), ("or", bitwise_or), ("xor", bitwise_xor)]:
+    method(_function, name=f"__{_name}__")
+    method(_function, name=f"__r{_name}__")
+    method(getattr(Tensor, f"{_function.__name__}_"), name=f"__i{_name}__")
+method(bitwise_not, name="__invert__")
+for _alias, _function in [
+    ("not_equal", ne),
+    ("less", lt),
+    ("less_equal", le),
+    ("greater", gt),
+    ("greater_equal", ge),
+]:
+    method(_function, name=_alias)

@@ -1,0 +1,204 @@
+"""Convolution: three bilinear maps, fprop, dgrad and wgrad, each the derivative of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from deepgpu.autograd.function import Function
+from deepgpu.errors import takes
+from deepgpu.ops.op import op
+from deepgpu.ops.pad import pad
+from deepgpu.tensor import Tensor
+
+Pair = tuple[int, int]
+
+
+class Geometry:
+    """Stride, padding, dilation and groups, which fprop, dgrad and wgrad share."""
+
+    __slots__ = ("dilation", "groups", "padding", "stride")
+
+    def __init__(self, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> None:
+        self.stride = stride
+        self.padding = padding
+        self.dilation = dilation
+        self.groups = groups
+
+    def args(self) -> tuple[Pair, Pair, Pair, int]:
+        """In the order that backends take them."""
+        return self.stride, self.padding, self.dilation, self.groups
+
+
+class Conv2d(Function):
+    """fprop: ``y = x * w + bias``."""
+
+    keep_inputs = (0, 1)
+
+    def __init__(self, geometry: Geometry) -> None:
+        self.geometry = geometry
+
+    def forward(self, x: Any, w: Any, bias: Any) -> Any:
+        return self.backend.conv2d_fprop(x, w, bias, *self.geometry.args())
+
+    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        x, w = self.saved
+        need_x, need_w, need_bias = self.needs_input_grad
+        gx = Conv2dDgrad(self.geometry, x._data.shape[2:])(g, w) if need_x else None
+        gw = Conv2dWgrad(self.geometry, w._data.shape[2:])(g, x) if need_w else None
+        return gx, gw, g.sum((0, 2, 3)) if need_bias else None
+
+
+class Conv2dDgrad(Function):
+    """The gradient with respect to the input, bilinear in ``g`` and ``w``; also the transposed convolution."""
+
+    keep_inputs = (0, 1)
+
+    def __init__(self, geometry: Geometry, input_size: Pair) -> None:
+        self.geometry = geometry
+        self.input_size = input_size
+
+    def forward(self, g: Any, w: Any) -> Any:
+        return self.backend.conv2d_dgrad(g, w, self.input_size, *self.geometry.args())
+
+    def backward(self, gx: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        g, w = self.saved
+        need_g, need_w = self.needs_input_grad
+        gg = Conv2d(self.geometry)(gx, w, None) if need_g else None
+        gw = Conv2dWgrad(self.geometry, w._data.shape[2:])(g, gx) if need_w else None
+        return gg, gw
+
+
+class Conv2dWgrad(Function):
+    """The gradient with respect to the weight, bilinear in ``g`` and ``x``."""
+
+    keep_inputs = (0, 1)
+
+    def __init__(self, geometry: Geometry, kernel_size: Pair) -> None:
+        self.geometry = geometry
+        self.kernel_size = kernel_size
+
+    def forward(self, g: Any, x: Any) -> Any:
+        return self.backend.conv2d_wgrad(g, x, self.kernel_size, *self.geometry.args())
+
+    def backward(self, gw: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        g, x = self.saved
+        need_g, need_x = self.needs_input_grad
+        gg = Conv2d(self.geometry)(x, gw, None) if need_g else None
+        gx = Conv2dDgrad(self.geometry, x._data.shape[2:])(g, gw) if need_x else None
+        return gg, gx
+
+
+def pair(value: Any, name: str, argument: str) -> Pair:
+    """One number for both directions, or one each."""
+    if isinstance(value, int):
+        return value, value
+    found = tuple([int(v) for v in value])
+    if len(found) == 1:
+        return found[0], found[0]
+    if len(found) != 2:
+        raise RuntimeError(takes(name, argument, "one or two integers", value))
+    return found
+
+
+def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """How many positions a kernel has along a dimension."""
+    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+
+
+@op
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] | str = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+) -> Tensor:
+    """2-d convolution (a cross-correlation, as everywhere in deep learning).
+
+    Parameters
+    ----------
+    input
+        ``(N, C, H, W)`` or ``(C, H, W)``
+    weight
+        ``(K, C / groups, R, S)``
+    bias
+        ``(K,)``
+    stride, dilation
+        One number, or one each for height and width.
+    padding
+        Zeros around the image: a number, one each for height and width, ``"valid"`` (none) or ``"same"`` (as many as
+        keep the size; stride 1 only).
+    groups
+        Input and output channels are split into so many groups that do not see each other; both must be divisible.
+
+    Returns
+    -------
+    Tensor
+        ``(N, K, P, Q)`` with ``P = (H + 2 padding - dilation (R - 1) - 1) // stride + 1``, channels-last in memory.
+
+    Raises
+    ------
+    RuntimeError
+        If shapes, dtypes or groups do not fit, or if the padded image is smaller than the kernel.
+    """
+    s, d = pair(stride, "conv2d", "stride"), pair(dilation, "conv2d", "dilation")
+    _check(input, weight, bias, groups, s, d)
+    x = input if input._data.ndim == 4 else input.unsqueeze(0)
+    kernel = weight._data.shape[2:]
+    if isinstance(padding, str):
+        x, p = _named_padding(x, padding, kernel, s, d)
+    else:
+        p = pair(padding, "conv2d", "padding")
+        if min(p) < 0:
+            raise RuntimeError(takes("conv2d", "padding", "numbers that are not negative", padding))
+    for size, k, pad_, step in zip(x._data.shape[2:], kernel, p, d, strict=True):
+        if size + 2 * pad_ < step * (k - 1) + 1:
+            expected = f"an image of at least {step * (k - 1) + 1} pixels with padding, for the kernel {tuple(kernel)}"
+            raise RuntimeError(takes("conv2d", "input", expected, f"{size} + 2 * {pad_} in shape {tuple(input.shape)}"))
+    y = Conv2d(Geometry(s, p, d, groups))(x, weight, bias)
+    return y if input._data.ndim == 4 else y.squeeze(0)
+
+
+def _check(input: Tensor, weight: Tensor, bias: Tensor | None, groups: int, stride: Pair, dilation: Pair) -> None:
+    if input._data.ndim not in (3, 4):
+        expected = "a 4-d tensor (N, C, H, W) or a 3-d one (C, H, W)"
+        raise RuntimeError(takes("conv2d", "input", expected, f"shape {tuple(input.shape)}"))
+    if weight._data.ndim != 4:
+        expected = "a 4-d tensor (out_channels, in_channels / groups, height, width)"
+        raise RuntimeError(takes("conv2d", "weight", expected, f"shape {tuple(weight.shape)}"))
+    if min(stride) < 1 or min(dilation) < 1:
+        raise RuntimeError(takes("conv2d", "stride", "positive numbers, as `dilation` does", (stride, dilation)))
+    channels, out = input._data.shape[-3], weight._data.shape[0]
+    if groups < 1 or out % groups:
+        raise RuntimeError(takes("conv2d", "groups", f"a divisor of the {out} output channels of `weight`", groups))
+    if channels != weight._data.shape[1] * groups:
+        expected = (
+            f"{weight._data.shape[1] * groups} channels, for a weight of shape {tuple(weight.shape)} and {groups} "
+            f"group{'s' if groups > 1 else ''}"
+        )
+        raise RuntimeError(takes("conv2d", "input", expected, f"{channels} channels in shape {tuple(input.shape)}"))
+    if bias is not None and bias._data.shape != (out,):
+        raise RuntimeError(takes("conv2d", "bias", f"shape ({out},)", f"shape {tuple(bias.shape)}"))
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(takes("conv2d", "input", "a floating-point tensor", input.dtype))
+    for t, argument in ((weight, "weight"), (bias, "bias")):
+        if t is not None and t._data.dtype != input._data.dtype:
+            raise RuntimeError(takes("conv2d", argument, f"the dtype of `input`, {input.dtype}", t.dtype))
+
+
+def _named_padding(x: Tensor, padding: str, kernel: Pair, stride: Pair, dilation: Pair) -> tuple[Tensor, Pair]:
+    if padding == "valid":
+        return x, (0, 0)
+    if padding != "same":
+        raise RuntimeError(takes("conv2d", "padding", "a number, two numbers, 'valid' or 'same'", repr(padding)))
+    if stride != (1, 1):
+        raise RuntimeError("`conv2d`: `padding='same'` is only defined for stride 1")
+    total = [step * (k - 1) for k, step in zip(kernel, dilation, strict=True)]
+    if total[0] % 2 == 0 and total[1] % 2 == 0:
+        return x, (total[0] // 2, total[1] // 2)
+    # One pixel more at the end, as PyTorch does it.
+    left, top = total[1] // 2, total[0] // 2
+    return pad(x, (left, total[1] - left, top, total[0] - top)), (0, 0)

@@ -1,0 +1,420 @@
+"""New tensors: from data, filled, ranges, random numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from deepgpu import dtypes
+from deepgpu.backends.base import Backend
+from deepgpu.backends.registry import backend_of
+from deepgpu.device import CPU, device as as_device
+from deepgpu.errors import takes
+from deepgpu.ops.dims import sizes
+from deepgpu.ops.op import op
+from deepgpu.random import Generator, default_generator
+from deepgpu.tensor import Tensor, method, wrap
+
+_default_device = CPU
+
+
+def set_default_device(device: Any) -> None:
+    """Make ``device`` the place of tensors made without a ``device`` argument; None for the CPU."""
+    global _default_device
+    _default_device = CPU if device is None else as_device(device)
+
+
+def get_default_device() -> as_device:
+    """Where tensors are made without a ``device`` argument."""
+    return _default_device
+
+
+def _backend(device: Any) -> Backend:
+    return _default_device.backend if device is None else as_device(device).backend
+
+
+def _finish(array: Any, backend: Backend, requires_grad: bool) -> Tensor:
+    t = wrap(array, backend)
+    return t.requires_grad_() if requires_grad else t
+
+
+@op(differentiable=False)
+def tensor(data: Any, *, dtype: dtypes.dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A new tensor with a copy of ``data``.
+
+    Parameters
+    ----------
+    data
+        A number, (nested) sequences of numbers or tensors, a NumPy array, a tensor.
+    dtype
+        By default that of an array or tensor; for Python numbers bool, int64 or the default floating-point dtype.
+    device
+        By default that of a tensor, else the default device.
+
+    Raises
+    ------
+    ValueError
+        If nested sequences have different lengths.
+    TypeError
+        If there is no dtype for the data.
+    """
+    if isinstance(data, Tensor):
+        device = data.device if device is None else device
+        data = data.detach().cpu().numpy()
+    if isinstance(data, (np.ndarray, np.generic)):
+        array = np.array(data, dtype=None if dtype is None else dtype.numpy)
+        dtypes.from_numpy(array.dtype)
+    else:
+        array = _from_python(data, dtype)
+    backend = _backend(device)
+    return _finish(backend.from_numpy(array), backend, requires_grad)
+
+
+def _from_python(data: Any, dtype: dtypes.dtype | None) -> np.ndarray:
+    try:
+        array = np.array(_plain(data))
+    except ValueError as error:
+        raise ValueError(f"`tensor`: nested sequences must have one length each in every dimension: {error}") from None
+    if array.dtype.kind not in "biuf" and not any(array.dtype == d.numpy for d in dtypes.ALL):
+        raise TypeError(f"`tensor`: no dtype for data of type {type(data).__name__} ({array.dtype})")
+    if dtype is None:
+        from_numbers = array.dtype == np.float64 and (array.size == 0 or not _holds_arrays(data))
+        dtype = dtypes.get_default_dtype() if from_numbers else dtypes.from_numpy(array.dtype)
+    return array.astype(dtype.numpy)
+
+
+def _plain(data: Any) -> Any:
+    """Nested sequences with tensors replaced by arrays."""
+    if isinstance(data, Tensor):
+        return data.detach().cpu().numpy()
+    if isinstance(data, (list, tuple)) and any(isinstance(x, (Tensor, list, tuple)) for x in data):
+        return [_plain(x) for x in data]
+    return data
+
+
+def _holds_arrays(data: Any) -> bool:
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return isinstance(data, (Tensor, np.ndarray, np.generic))
+
+
+@op(differentiable=False)
+def as_tensor(data: Any, dtype: dtypes.dtype | None = None, device: Any = None) -> Tensor:
+    """``data`` as a tensor, without a copy if it is a tensor or a NumPy array of that dtype on that device."""
+    if isinstance(data, Tensor):
+        return data.to(device=device, dtype=dtype)
+    if isinstance(data, np.ndarray):
+        return from_numpy(data).to(device=get_default_device() if device is None else device, dtype=dtype)
+    return tensor(data, dtype=dtype, device=device)
+
+
+@op(differentiable=False)
+def from_numpy(array: np.ndarray) -> Tensor:
+    """A CPU tensor that shares memory with a NumPy array."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(takes("from_numpy", "array", "a numpy.ndarray", type(array).__name__))
+    dtypes.from_numpy(array.dtype)
+    t = wrap(array, CPU.backend)
+    t._shared_version()
+    return t
+
+
+@op(differentiable=False)
+def from_dlpack(source: Any) -> Tensor:
+    """A tensor that shares memory with another library's (NumPy, CuPy, PyTorch, JAX), through DLPack."""
+    device_type = int(source.__dlpack_device__()[0])
+    backend = (CPU if device_type in (1, 3) else as_device("cuda")).backend
+    array = backend.xp.from_dlpack(source)
+    dtypes.from_numpy(array.dtype)
+    t = wrap(array, backend_of(array))
+    t._shared_version()
+    return t
+
+
+@op(differentiable=False)
+def zeros(*size: Any, dtype: dtypes.dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """All 0."""
+    b = _backend(device)
+    return _finish(b.xp.zeros(sizes(size), (dtype or dtypes.get_default_dtype()).numpy), b, requires_grad)
+
+
+@op(differentiable=False)
+def ones(*size: Any, dtype: dtypes.dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """All 1."""
+    b = _backend(device)
+    return _finish(b.xp.ones(sizes(size), (dtype or dtypes.get_default_dtype()).numpy), b, requires_grad)
+
+
+@op(differentiable=False)
+def empty(
+    *size: Any,
+    dtype: dtypes.dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: str | None = None,
+) -> Tensor:
+    """Uninitialised memory."""
+    b = _backend(device)
+    t = _finish(b.xp.empty(sizes(size), (dtype or dtypes.get_default_dtype()).numpy), b, False)
+    if memory_format is not None:
+        t = t.contiguous(memory_format=memory_format)
+    return t.requires_grad_() if requires_grad else t
+
+
+@op(differentiable=False)
+def full(
+    size: Any, fill_value: Any, *, dtype: dtypes.dtype | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """All ``fill_value``, whose type decides the dtype unless given."""
+    b = _backend(device)
+    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    d = dtype or dtypes.of_scalar(value)
+    return _finish(b.xp.full(sizes((size,)), value, d.numpy), b, requires_grad)
+
+
+@op(differentiable=False)
+def arange(
+    start: Any,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: dtypes.dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """``start, start + step, ...`` up to but without ``end``; int64 if all are integers."""
+    if end is None:
+        start, end = 0, start
+    start, end, step = (x.item() if isinstance(x, Tensor) else x for x in (start, end, step))
+    if step == 0 or (end - start) / step < 0:
+        raise RuntimeError(f"`arange`: no way from {start} to {end} in steps of {step}")
+    if dtype is None:
+        dtype = dtypes.int64 if all(isinstance(x, int) for x in (start, end, step)) else dtypes.get_default_dtype()
+    b = _backend(device)
+    n = math.ceil((end - start) / step)
+    # start + i * step in double precision: adding step by step would let errors grow
+    wide = np.arange(n, dtype=np.int64 if dtype.category < 2 else np.float64) * step + start
+    return _finish(b.from_numpy(wide.astype(dtype.numpy)), b, requires_grad)
+
+
+@op(differentiable=False)
+def linspace(
+    start: float,
+    end: float,
+    steps: int,
+    *,
+    dtype: dtypes.dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """``steps`` numbers evenly spaced from ``start`` to ``end``, both included."""
+    b = _backend(device)
+    wide = np.linspace(float(start), float(end), steps)
+    return _finish(b.from_numpy(wide.astype((dtype or dtypes.get_default_dtype()).numpy)), b, requires_grad)
+
+
+@op(differentiable=False)
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    dtype: dtypes.dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """The identity matrix, ``n x m``."""
+    b = _backend(device)
+    return _finish(b.xp.eye(n, m, dtype=(dtype or dtypes.get_default_dtype()).numpy), b, requires_grad)
+
+
+def _like(input: Tensor, dtype: dtypes.dtype | None, device: Any) -> tuple[Any, Backend]:
+    """An uninitialised array in the shape and layout of ``input``, and its backend."""
+    backend = input._backend if device is None else as_device(device).backend
+    d = input._data.dtype if dtype is None else dtype.numpy
+    if backend is input._backend:
+        return backend.xp.empty_like(input._data, dtype=d), backend
+    return backend.xp.empty(input._data.shape, d), backend
+
+
+@op(differentiable=False)
+def empty_like(
+    input: Tensor,
+    *,
+    dtype: dtypes.dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """Uninitialised memory, in the shape and layout of ``input``."""
+    array, b = _like(input, dtype, device)
+    t = wrap(array, b)
+    if memory_format is not None:
+        t = t.contiguous(memory_format=memory_format)
+    return t.requires_grad_() if requires_grad else t
+
+
+@op(differentiable=False)
+def full_like(
+    input: Tensor,
+    fill_value: Any,
+    *,
+    dtype: dtypes.dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """All ``fill_value``, in the shape and dtype of ``input``."""
+    array, b = _like(input, dtype, device)
+    array.fill(fill_value.item() if isinstance(fill_value, Tensor) else fill_value)
+    return _finish(array, b, requires_grad)
+
+
+@op(differentiable=False)
+def zeros_like(
+    input: Tensor,
+    *,
+    dtype: dtypes.dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """All 0, in the shape and dtype of ``input``."""
+    return full_like(input, 0, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+@op(differentiable=False)
+def ones_like(
+    input: Tensor,
+    *,
+    dtype: dtypes.dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """All 1, in the shape and dtype of ``input``."""
+    return full_like(input, 1, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+@method
+def new_zeros(input: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """All 0, with the dtype and device of ``input``."""
+    return zeros(*size, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
+
+
+@method
+def new_ones(input: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """All 1, with the dtype and device of ``input``."""
+    return ones(*size, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
+
+
+@method
+def new_empty(input: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Uninitialised, with the dtype and device of ``input``."""
+    return empty(*size, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
+
+
+@method
+def new_full(
+    input: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """All ``fill_value``, with the dtype and device of ``input``."""
+    d, place = dtype or input.dtype, device or input.device
+    return full(size, fill_value, dtype=d, device=place, requires_grad=requires_grad)
+
+
+@method
+def new_tensor(
+    input: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """A copy of ``data``, with the dtype and device of ``input``."""
+    return tensor(data, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
+
+
+# --- random numbers -------------------------------------------------------------------------------------------------
+
+
+def _draw(kind: str, shape: Any, dtype: dtypes.dtype, generator: Generator | None) -> np.ndarray:
+    """Numbers on the host: float32 is drawn as such, the other types from float64."""
+    g = (generator or default_generator).numpy
+    draw = g.standard_normal if kind == "normal" else g.random
+    if dtype is dtypes.float32:
+        return draw(shape, dtype=np.float32)
+    return draw(shape).astype(dtype.numpy)
+
+
+@op(differentiable=False)
+def rand(
+    *size: Any,
+    generator: Generator | None = None,
+    dtype: dtypes.dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Uniform in [0, 1)."""
+    b = _backend(device)
+    drawn = _draw("uniform", sizes(size), dtype or dtypes.get_default_dtype(), generator)
+    return _finish(b.from_numpy(drawn), b, requires_grad)
+
+
+@op(differentiable=False)
+def randn(
+    *size: Any,
+    generator: Generator | None = None,
+    dtype: dtypes.dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Normal with mean 0 and variance 1."""
+    b = _backend(device)
+    drawn = _draw("normal", sizes(size), dtype or dtypes.get_default_dtype(), generator)
+    return _finish(b.from_numpy(drawn), b, requires_grad)
+
+
+@op(differentiable=False)
+def randint(
+    low: int,
+    high: Any = None,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: dtypes.dtype = dtypes.int64,
+    device: Any = None,
+) -> Tensor:
+    """Uniform integers in [low, high)."""
+    if size is None:
+        low, high, size = 0, low, high
+    if low >= high:
+        raise RuntimeError(takes("randint", "high", f"more than `low` = {low}", high))
+    b = _backend(device)
+    g = (generator or default_generator).numpy
+    return wrap(b.from_numpy(g.integers(low, high, sizes((size,))).astype(dtype.numpy)), b)
+
+
+@op(differentiable=False)
+def randperm(
+    n: int, *, generator: Generator | None = None, dtype: dtypes.dtype = dtypes.int64, device: Any = None
+) -> Tensor:
+    """The integers 0..n-1 in random order."""
+    b = _backend(device)
+    g = (generator or default_generator).numpy
+    return wrap(b.from_numpy(g.permutation(n).astype(dtype.numpy)), b)
+
+
+@op(differentiable=False)
+def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, generator: Generator | None = None) -> Tensor:
+    """Uniform in [0, 1), in the shape and dtype of ``input``."""
+    return rand(*input.shape, dtype=dtype or input.dtype, device=device or input.device, generator=generator)
+
+
+@op(differentiable=False)
+def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, generator: Generator | None = None) -> Tensor:
+    """Standard normal, in the shape and dtype of ``input``."""
+    return randn(*input.shape, dtype=dtype or input.dtype, device=device or input.device, generator=generator)
+
+
+@op(method=True, differentiable=False)
+def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
+    """1 with the probability that each element gives, else 0."""
+    drawn = rand(*input.shape, dtype=dtypes.float64, generator=generator).to(input.device)
+    return (drawn < input.detach().double()).to(input.dtype)

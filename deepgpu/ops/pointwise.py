@@ -1,0 +1,610 @@
+"""Functions of one operand, element by element."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deepgpu import dtypes
+from deepgpu.autograd.function import Function
+from deepgpu.errors import takes
+from deepgpu.ops.broadcast import as_dtype, floating, promoted, unbroadcast
+from deepgpu.ops.cast import cast
+from deepgpu.ops.op import number, op
+from deepgpu.tensor import Tensor, method
+
+TWO_OVER_SQRT_PI = 1.1283791670955126
+
+
+class Exp(Function):
+    keep_outputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.exp(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (y,) = self.saved
+        return g * y
+
+
+class Expm1(Function):
+    keep_outputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.expm1(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (y,) = self.saved
+        return g * (y + 1)
+
+
+class Exp2(Function):
+    keep_outputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.exp2(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (y,) = self.saved
+        return g * y * 0.6931471805599453
+
+
+class Log(Function):
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.log(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return g / x
+
+
+class Log1p(Function):
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.log1p(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return g / (x + 1)
+
+
+class Log2(Function):
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.log2(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return g / (x * 0.6931471805599453)
+
+
+class Log10(Function):
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.log10(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return g / (x * 2.302585092994046)
+
+
+class Sqrt(Function):
+    keep_outputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.sqrt(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (y,) = self.saved
+        return g / (2 * y)
+
+
+class Rsqrt(Function):
+    keep_outputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return 1 / self.xp.sqrt(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (y,) = self.saved
+        return g * (-0.5) * y * y * y
+
+
+class Reciprocal(Function):
+    keep_outputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return 1 / x
+
+    def backward(self, g: Tensor) -> Tensor:
+        (y,) = self.saved
+        return -g * y * y
+
+
+class Square(Function):
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return x * x
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return g * 2 * x
+
+
+class Abs(Function):
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.abs(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return g * x.sign()
+
+
+class Sin(Function):
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.sin(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return g * x.cos()
+
+
+class Cos(Function):
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.cos(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return -g * x.sin()
+
+
+class Tan(Function):
+    keep_outputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.tan(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (y,) = self.saved
+        return g * (y * y + 1)
+
+
+class Asin(Function):
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.arcsin(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return g * (1 - x * x).rsqrt()
+
+
+class Acos(Function):
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.arccos(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return -g * (1 - x * x).rsqrt()
+
+
+class Atan(Function):
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.arctan(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return g / (x * x + 1)
+
+
+class Sinh(Function):
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.sinh(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return g * x.cosh()
+
+
+class Cosh(Function):
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.cosh(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return g * x.sinh()
+
+
+class Tanh(Function):
+    keep_outputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.tanh(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (y,) = self.saved
+        return g * (1 - y * y)
+
+
+class Sigmoid(Function):
+    """Computed as ``(1 + tanh(x/2)) / 2``, which overflows nowhere."""
+
+    keep_outputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        half = x.dtype.type(0.5)
+        return self.xp.tanh(x * half) * half + half
+
+    def backward(self, g: Tensor) -> Tensor:
+        (y,) = self.saved
+        return g * (y * (1 - y))
+
+
+class Erf(Function):
+    """The error function; ``d/dx erf(x) = 2/sqrt(pi) exp(-x^2)``."""
+
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.backend.erf(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return g * (TWO_OVER_SQRT_PI * (-(x * x)).exp())
+
+
+class Step(Function):
+    """Piecewise constant functions: the gradient is zero."""
+
+    def __init__(self, ufunc: str) -> None:
+        self.ufunc = ufunc
+
+    def forward(self, x: Any) -> Any:
+        return getattr(self.xp, self.ufunc)(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        return g.new_zeros(g.shape)
+
+
+class Clamp(Function):
+    """``min`` and ``max`` are numbers or None. The gradient passes where ``min <= x <= max``."""
+
+    keep_inputs = (0,)
+
+    def __init__(self, low: Any, high: Any) -> None:
+        self.low = low
+        self.high = high
+
+    def forward(self, x: Any) -> Any:
+        y = x if self.low is None else self.xp.maximum(x, x.dtype.type(self.low))
+        return y if self.high is None else self.xp.minimum(y, x.dtype.type(self.high))
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        outside = None if self.low is None else x < self.low
+        if self.high is not None:
+            above = x > self.high
+            outside = above if outside is None else outside | above
+        assert outside is not None
+        return g.masked_fill(outside, 0.0)
+
+
+class Extremum(Function):
+    """Elementwise maximum or minimum of two; equal elements share the gradient, as in PyTorch."""
+
+    keep_inputs = (0, 1)
+
+    def __init__(self, ufunc: str) -> None:
+        self.ufunc = ufunc
+
+    def forward(self, a: Any, b: Any) -> Any:
+        return getattr(self.xp, self.ufunc)(a, b)
+
+    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        a, b = self.saved
+        a_loses = a < b if self.ufunc == "maximum" else a > b
+        b_loses = b < a if self.ufunc == "maximum" else b > a
+        shared = g * (1 - 0.5 * (a == b).to(g.dtype))
+        ga = unbroadcast(shared.masked_fill(a_loses, 0.0), a._data.shape)
+        return ga, unbroadcast(shared.masked_fill(b_loses, 0.0), b._data.shape)
+
+
+class Where(Function):
+    """Choose by a mask."""
+
+    keep_inputs = (0,)
+
+    def forward(self, mask: Any, a: Any, b: Any) -> Any:
+        self.shapes = getattr(a, "shape", None), getattr(b, "shape", None)
+        # where() would promote a Python number by NumPy's rules, not by ours
+        if not hasattr(a, "dtype"):
+            a = b.dtype.type(a)
+        elif not hasattr(b, "dtype"):
+            b = a.dtype.type(b)
+        return self.xp.where(mask, a, b)
+
+    def backward(self, g: Tensor) -> tuple[None, Tensor | None, Tensor | None]:
+        (mask,) = self.saved
+        a, b = self.shapes
+        need = self.needs_input_grad
+        ga = unbroadcast(where(mask, g, 0.0), a) if need[1] else None
+        gb = unbroadcast(where(mask, 0.0, g), b) if need[2] else None
+        return None, ga, gb
+
+
+@op(method=True, inplace=True)
+def exp(input: Tensor) -> Tensor:
+    """``e ** input``."""
+    return Exp()(floating(input))
+
+
+@op(method=True, inplace=True)
+def expm1(input: Tensor) -> Tensor:
+    """``exp(input) - 1``, exact near 0."""
+    return Expm1()(floating(input))
+
+
+@op(method=True, inplace=True)
+def exp2(input: Tensor) -> Tensor:
+    """``2 ** input``."""
+    return Exp2()(floating(input))
+
+
+@op(method=True, inplace=True)
+def log(input: Tensor) -> Tensor:
+    """The natural logarithm."""
+    return Log()(floating(input))
+
+
+@op(method=True, inplace=True)
+def log1p(input: Tensor) -> Tensor:
+    """``log(1 + input)``, exact near 0."""
+    return Log1p()(floating(input))
+
+
+@op(method=True, inplace=True)
+def log2(input: Tensor) -> Tensor:
+    """The logarithm to base 2."""
+    return Log2()(floating(input))
+
+
+@op(method=True, inplace=True)
+def log10(input: Tensor) -> Tensor:
+    """The logarithm to base 10."""
+    return Log10()(floating(input))
+
+
+@op(method=True, inplace=True)
+def sqrt(input: Tensor) -> Tensor:
+    """The square root; NaN for negative elements."""
+    return Sqrt()(floating(input))
+
+
+@op(method=True, inplace=True)
+def rsqrt(input: Tensor) -> Tensor:
+    """``1 / sqrt(input)``."""
+    return Rsqrt()(floating(input))
+
+
+@op(method=True, inplace=True)
+def reciprocal(input: Tensor) -> Tensor:
+    """``1 / input``."""
+    return Reciprocal()(floating(input))
+
+
+@op(method=True, inplace=True)
+def square(input: Tensor) -> Tensor:
+    """``input ** 2``."""
+    return Square()(input)
+
+
+@op(method=True, inplace=True)
+def abs(input: Tensor) -> Tensor:
+    """The absolute value; its gradient is 0 at 0."""
+    return Abs()(input)
+
+
+@op(method=True, inplace=True)
+def sin(input: Tensor) -> Tensor:
+    """The sine of an angle in radians."""
+    return Sin()(floating(input))
+
+
+@op(method=True, inplace=True)
+def cos(input: Tensor) -> Tensor:
+    """The cosine of an angle in radians."""
+    return Cos()(floating(input))
+
+
+@op(method=True, inplace=True)
+def tan(input: Tensor) -> Tensor:
+    """The tangent of an angle in radians."""
+    return Tan()(floating(input))
+
+
+@op(method=True, inplace=True)
+def asin(input: Tensor) -> Tensor:
+    """The arc sine, in radians."""
+    return Asin()(floating(input))
+
+
+@op(method=True, inplace=True)
+def acos(input: Tensor) -> Tensor:
+    """The arc cosine, in radians."""
+    return Acos()(floating(input))
+
+
+@op(method=True, inplace=True)
+def atan(input: Tensor) -> Tensor:
+    """The arc tangent, in radians."""
+    return Atan()(floating(input))
+
+
+@op(method=True, inplace=True)
+def sinh(input: Tensor) -> Tensor:
+    """The hyperbolic sine."""
+    return Sinh()(floating(input))
+
+
+@op(method=True, inplace=True)
+def cosh(input: Tensor) -> Tensor:
+    """The hyperbolic cosine."""
+    return Cosh()(floating(input))
+
+
+@op(method=True, inplace=True)
+def tanh(input: Tensor) -> Tensor:
+    """The hyperbolic tangent."""
+    return Tanh()(floating(input))
+
+
+@op(method=True, inplace=True)
+def sigmoid(input: Tensor) -> Tensor:
+    """``1 / (1 + exp(-input))``."""
+    return Sigmoid()(floating(input))
+
+
+@op(method=True, inplace=True)
+def erf(input: Tensor) -> Tensor:
+    """The error function ``2/sqrt(pi) * integral of exp(-t^2) from 0 to input``."""
+    return Erf()(floating(input))
+
+
+def _whole(ufunc: str, input: Tensor) -> Tensor:
+    """Rounding leaves integers as they are."""
+    return Step(ufunc)(input) if input.dtype.is_floating_point else input.clone()
+
+
+@op(method=True, inplace=True)
+def floor(input: Tensor) -> Tensor:
+    """The largest integer not above each element."""
+    return _whole("floor", input)
+
+
+@op(method=True, inplace=True)
+def ceil(input: Tensor) -> Tensor:
+    """The smallest integer not below each element."""
+    return _whole("ceil", input)
+
+
+@op(method=True, inplace=True)
+def trunc(input: Tensor) -> Tensor:
+    """The integer part of each element."""
+    return _whole("trunc", input)
+
+
+@op(method=True, inplace=True)
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """Round to the nearest integer, half to even; or to ``decimals`` places."""
+    if decimals == 0:
+        return _whole("rint", input)
+    scale = 10.0**decimals
+    return Step("rint")(input * scale) / scale
+
+
+@op(method=True, inplace=True)
+def sign(input: Tensor) -> Tensor:
+    """-1, 0 or 1."""
+    return Step("sign")(input)
+
+
+@op(method=True, inplace=True)
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """Limit every element to ``[min, max]``, numbers or tensors; None is no limit."""
+    if min is None and max is None:
+        raise RuntimeError(takes("clamp", "min", "a number or a tensor, unless `max` is given", "None for both"))
+    low, high = number(min), number(max)
+    if isinstance(low, Tensor) or isinstance(high, Tensor):
+        out = input if low is None else maximum(input, _like(low, input))
+        return out if high is None else minimum(out, _like(high, input))
+    d = dtypes.result_type(input, *[b for b in (low, high) if b is not None])
+    return Clamp(low, high)(as_dtype(input, d))
+
+
+def _like(x: Any, other: Tensor) -> Tensor:
+    return x if isinstance(x, Tensor) else other.new_full((), x)
+
+
+@op(method=True)
+def maximum(input: Tensor, other: Tensor) -> Tensor:
+    """The larger of two elements; NaN if either is."""
+    return Extremum("maximum")(*promoted(input, other))
+
+
+@op(method=True)
+def minimum(input: Tensor, other: Tensor) -> Tensor:
+    """The smaller of two elements; NaN if either is."""
+    return Extremum("minimum")(*promoted(input, other))
+
+
+@op
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+    """``input`` where ``condition``, else ``other``; with a condition only, the indices where it holds."""
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    mask = cast(condition, dtypes.bool)
+    a, b = promoted(input, other)
+    if not isinstance(a, Tensor) and not isinstance(b, Tensor):
+        a = mask.new_full((), a, dtype=dtypes.result_type(a, b))
+    return Where()(mask, a, b)
+
+
+@method(name="where")
+def _where(self: Tensor, condition: Tensor, other: Any) -> Tensor:
+    """``self`` where ``condition``, else ``other``."""
+    return where(condition, self, other)
+
+
+@op(method=True, inplace=True)
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """``input`` with ``value`` where ``mask``."""
+    if mask.dtype is not dtypes.bool:
+        raise RuntimeError(takes("masked_fill", "mask", "a bool tensor", mask.dtype))
+    if not isinstance(value, Tensor):
+        value = input.new_full((), value)
+    return Where()(mask, as_dtype(value, input.dtype), input)
+
+
+absolute, arcsin, arccos, arctan, clip, fix = abs, asin, acos, atan, clamp, trunc
+for _alias, _function in [
+    ("absolute", abs),
+    ("arcsin", asin),
+    ("arccos", acos),
+    ("arctan", atan),
+    ("clip", clamp),
+    ("fix", trunc),
+    ("__abs__", abs),
+]:
+    method(_function, name=_alias)
+
+
+@method
+def clamp_min(input: Tensor, min: Any) -> Tensor:
+    """``clamp(input, min=min)``."""
+    return clamp(input, min=min)
+
+
+@method
+def clamp_max(input: Tensor, max: Any) -> Tensor:
+    """``clamp(input, max=max)``."""
+    return clamp(input, max=max)

@@ -1,0 +1,250 @@
+"""Max, average and adaptive pooling of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from deepgpu import dtypes
+from deepgpu.autograd.function import Function
+from deepgpu.errors import takes
+from deepgpu.ops.conv import Pair, pair
+from deepgpu.ops.op import op
+from deepgpu.tensor import Tensor
+
+
+class MaxPool2d(Function):
+    """The backward scatters to the positions of the maxima; double backward gathers from there."""
+
+    non_differentiable = (1,)
+
+    def __init__(self, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, output_size: Pair) -> None:
+        self.args = kernel, stride, padding, dilation, output_size
+
+    def forward(self, x: Any) -> Any:
+        self.input_size = x.shape[2:]
+        y, self.index = self.backend.max_pool2d(x, *self.args)
+        return y, self.index.astype(dtypes.int64.numpy)
+
+    def backward(self, g: Tensor, _: Tensor) -> Tensor:
+        return PoolScatter(self.index, self.input_size)(g)
+
+
+class AdaptiveMaxPool2d(Function):
+    non_differentiable = (1,)
+
+    def __init__(self, output_size: Pair) -> None:
+        self.output_size = output_size
+
+    def forward(self, x: Any) -> Any:
+        self.input_size = x.shape[2:]
+        y, self.index = self.backend.adaptive_max_pool2d(x, self.output_size)
+        return y, self.index.astype(dtypes.int64.numpy)
+
+    def backward(self, g: Tensor, _: Tensor) -> Tensor:
+        return PoolScatter(self.index, self.input_size)(g)
+
+
+class PoolScatter(Function):
+    def __init__(self, index: Any, input_size: Pair) -> None:
+        self.index = index
+        self.input_size = input_size
+
+    def forward(self, g: Any) -> Any:
+        return self.backend.pool_scatter(g, self.index, self.input_size)
+
+    def backward(self, gx: Tensor) -> Tensor:
+        return PoolGather(self.index, self.input_size)(gx)
+
+
+class PoolGather(Function):
+    def __init__(self, index: Any, input_size: Pair) -> None:
+        self.index = index
+        self.input_size = input_size
+
+    def forward(self, x: Any) -> Any:
+        return self.backend.pool_gather(x, self.index)
+
+    def backward(self, g: Tensor) -> Tensor:
+        return PoolScatter(self.index, self.input_size)(g)
+
+
+class AvgPool2d(Function):
+    def __init__(
+        self, kernel: Pair, stride: Pair, padding: Pair, output_size: Pair, include_pad: bool, divisor: int | None
+    ) -> None:
+        self.window = kernel, stride, padding
+        self.output_size = output_size
+        self.divisor = include_pad, divisor
+
+    def forward(self, x: Any) -> Any:
+        self.input_size = x.shape[2:]
+        return self.backend.avg_pool2d(x, *self.window, self.output_size, *self.divisor)
+
+    def backward(self, g: Tensor) -> Tensor:
+        return AvgPool2dGrad(self.input_size, self.window, self.output_size, self.divisor)(g)
+
+
+class AvgPool2dGrad(Function):
+    def __init__(
+        self, input_size: Pair, window: tuple[Pair, Pair, Pair], output_size: Pair, divisor: tuple[bool, int | None]
+    ) -> None:
+        self.input_size = input_size
+        self.window = window
+        self.output_size = output_size
+        self.divisor = divisor
+
+    def forward(self, g: Any) -> Any:
+        return self.backend.avg_pool2d_backward(g, self.input_size, *self.window, *self.divisor)
+
+    def backward(self, gx: Tensor) -> Tensor:
+        return AvgPool2d(*self.window, self.output_size, *self.divisor)(gx)
+
+
+class AdaptiveAvgPool2d(Function):
+    def __init__(self, output_size: Pair) -> None:
+        self.output_size = output_size
+
+    def forward(self, x: Any) -> Any:
+        self.input_size = x.shape[2:]
+        return self.backend.adaptive_avg_pool2d(x, self.output_size)
+
+    def backward(self, g: Tensor) -> Tensor:
+        return AdaptiveAvgPool2dGrad(self.input_size, self.output_size)(g)
+
+
+class AdaptiveAvgPool2dGrad(Function):
+    def __init__(self, input_size: Pair, output_size: Pair) -> None:
+        self.input_size = input_size
+        self.output_size = output_size
+
+    def forward(self, g: Any) -> Any:
+        return self.backend.adaptive_avg_pool2d_backward(g, self.input_size)
+
+    def backward(self, gx: Tensor) -> Tensor:
+        return AdaptiveAvgPool2d(self.output_size)(gx)
+
+
+def _image(input: Tensor, name: str) -> Tensor:
+    """A batch of images, of which a 3-d tensor is one."""
+    if input._data.ndim not in (3, 4):
+        expected = "a 4-d tensor (N, C, H, W) or a 3-d one (C, H, W)"
+        raise RuntimeError(takes(name, "input", expected, f"shape {tuple(input.shape)}"))
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(takes(name, "input", "a floating-point tensor", input.dtype))
+    return input if input._data.ndim == 4 else input.unsqueeze(0)
+
+
+def _output_size(
+    x: Tensor, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool, name: str
+) -> Pair:
+    found = []
+    for n, k, s, p, d in zip(x._data.shape[2:], kernel, stride, padding, dilation, strict=True):
+        if k < 1 or s < 1 or d < 1:
+            raise RuntimeError(takes(name, "kernel_size", "positive numbers, as `stride` and `dilation` do", kernel))
+        if not 0 <= p <= (d * (k - 1) + 1) // 2:
+            raise RuntimeError(takes(name, "padding", f"at most half of the kernel size {kernel}", padding))
+        span = n + 2 * p - d * (k - 1) - 1
+        out = (span + (s - 1 if ceil_mode else 0)) // s + 1
+        if ceil_mode and (out - 1) * s >= n + p:  # the last window must begin inside the image or its left padding
+            out -= 1
+        if out < 1:
+            expected = f"an image of at least {d * (k - 1) + 1 - 2 * p} pixels for the kernel {kernel}"
+            raise RuntimeError(takes(name, "input", expected, f"shape {tuple(x.shape)}"))
+        found.append(out)
+    return found[0], found[1]
+
+
+@op
+def max_pool2d(
+    input: Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The maximum of each window; the gradient goes to the first maximum.
+
+    Parameters
+    ----------
+    input
+        ``(N, C, H, W)`` or ``(C, H, W)``
+    kernel_size, stride, padding, dilation
+        One number, or one each for height and width; the stride is the kernel's size unless given. Padding counts as
+        minus infinity.
+    ceil_mode
+        Let windows reach over the border rather than leave pixels out.
+    return_indices
+        Also return where the maxima are, as ``h * W + w``.
+    """
+    x = _image(input, "max_pool2d")
+    k = pair(kernel_size, "max_pool2d", "kernel_size")
+    s = k if stride is None or stride == [] else pair(stride, "max_pool2d", "stride")
+    p, d = pair(padding, "max_pool2d", "padding"), pair(dilation, "max_pool2d", "dilation")
+    out = _output_size(x, k, s, p, d, ceil_mode, "max_pool2d")
+    y, index = MaxPool2d(k, s, p, d, out)(x)
+    if input._data.ndim == 3:
+        y, index = y.squeeze(0), index.squeeze(0)
+    return (y, index) if return_indices else y
+
+
+@op
+def avg_pool2d(
+    input: Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """The mean of each window.
+
+    Parameters
+    ----------
+    input
+        ``(N, C, H, W)`` or ``(C, H, W)``
+    kernel_size, stride, padding, ceil_mode
+        As for :func:`max_pool2d`; padding counts as 0.
+    count_include_pad
+        Whether padding counts in the divisor.
+    divisor_override
+        Divide by this instead of by the number of elements.
+    """
+    x = _image(input, "avg_pool2d")
+    k = pair(kernel_size, "avg_pool2d", "kernel_size")
+    s = k if stride is None or stride == [] else pair(stride, "avg_pool2d", "stride")
+    p = pair(padding, "avg_pool2d", "padding")
+    if divisor_override == 0:
+        raise RuntimeError(takes("avg_pool2d", "divisor_override", "a number other than 0", 0))
+    out = _output_size(x, k, s, p, (1, 1), ceil_mode, "avg_pool2d")
+    y = AvgPool2d(k, s, p, out, count_include_pad, divisor_override)(x)
+    return y if input._data.ndim == 4 else y.squeeze(0)
+
+
+def _adaptive_size(output_size: Any, x: Tensor, name: str) -> Pair:
+    wanted = (output_size, output_size) if output_size is None or isinstance(output_size, int) else output_size
+    h, w = (n if o is None else int(o) for o, n in zip(wanted, x._data.shape[2:], strict=True))
+    if h < 0 or w < 0 or 0 in x._data.shape[2:]:
+        raise RuntimeError(takes(name, "output_size", f"sizes for an image of shape {tuple(x.shape)}", output_size))
+    return h, w
+
+
+@op
+def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
+    """Means over windows chosen so that the result has ``output_size``; None keeps a size."""
+    x = _image(input, "adaptive_avg_pool2d")
+    y = AdaptiveAvgPool2d(_adaptive_size(output_size, x, "adaptive_avg_pool2d"))(x)
+    return y if input._data.ndim == 4 else y.squeeze(0)
+
+
+@op
+def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """Maxima over windows chosen so that the result has ``output_size``; None keeps a size."""
+    x = _image(input, "adaptive_max_pool2d")
+    y, index = AdaptiveMaxPool2d(_adaptive_size(output_size, x, "adaptive_max_pool2d"))(x)
+    if input._data.ndim == 3:
+        y, index = y.squeeze(0), index.squeeze(0)
+    return (y, index) if return_indices else y

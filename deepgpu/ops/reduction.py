@@ -1,0 +1,361 @@
+"""Sums, means, variances, extrema, norms over dimensions."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from typing import Any, NamedTuple
+
+from deepgpu import dtypes
+from deepgpu.autograd.function import Function
+from deepgpu.errors import takes
+from deepgpu.ops.broadcast import as_dtype
+from deepgpu.ops.cast import cast
+from deepgpu.ops.dims import dimension, dimensions
+from deepgpu.ops.op import op
+from deepgpu.tensor import Tensor
+
+
+def accumulator(dtype: Any) -> Any:
+    """The NumPy dtype to sum in: float32 for the half types."""
+    d = dtypes.from_numpy(dtype)
+    return dtypes.float32.numpy if d in (dtypes.float16, dtypes.bfloat16) else d.numpy
+
+
+class Reduction(Function):
+    """Over ``dims``, which stay as size 1 with ``keepdim``."""
+
+    def __init__(self, dims: tuple[int, ...], keepdim: bool) -> None:
+        self.dims = dims
+        self.keepdim = keepdim
+
+    def spread(self, y: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """A tensor of the result's shape, broadcast back to the input's."""
+        if not self.keepdim and self.dims:
+            y = y.reshape([1 if i in self.dims else s for i, s in enumerate(shape)])
+        return y.expand(shape)
+
+
+class Sum(Reduction):
+    def forward(self, x: Any) -> Any:
+        self.shape = x.shape
+        out = x.sum(axis=self.dims, dtype=accumulator(x.dtype), keepdims=self.keepdim)
+        return out.astype(x.dtype, copy=False)
+
+    def backward(self, g: Tensor) -> Tensor:
+        return self.spread(g, self.shape)
+
+
+class Prod(Reduction):
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return x.prod(axis=self.dims, keepdims=self.keepdim, dtype=x.dtype)
+
+    def backward(self, g: Tensor) -> Tensor:
+        """The product of all other elements, by products from the left and from the right: right for zeros too."""
+        (x,) = self.saved
+        if len(self.dims) != 1:
+            rest = [d for d in range(x.ndim) if d not in self.dims]
+            order = [*rest, *self.dims]
+            flat = x.permute(order).reshape([*[x.shape[d] for d in rest], -1]) if order else x.reshape(-1)
+            others = _product_of_others(flat, flat.ndim - 1)
+            inverse = [order.index(d) for d in range(x.ndim)]
+            others = others.reshape([x.shape[d] for d in order]).permute(inverse) if order else others.reshape(())
+        else:
+            others = _product_of_others(x, self.dims[0])
+        return self.spread(g, x.shape) * others
+
+
+def _product_of_others(x: Tensor, dim: int) -> Tensor:
+    """At each position, the product of all elements along ``dim`` but that one."""
+    n = x.shape[dim]
+    left = [x.new_ones(x.select(dim, 0).shape)] if n else []
+    right = [left[0]] if n else []
+    for i in range(n - 1):
+        left.append(left[-1] * x.select(dim, i))
+        right.append(right[-1] * x.select(dim, n - 1 - i))
+    if not n:
+        return x
+    from deepgpu.ops.shape import stack
+
+    return stack([a * b for a, b in zip(left, reversed(right), strict=True)], dim)
+
+
+class Amax(Reduction):
+    """Maximum or minimum; equal extrema share the gradient."""
+
+    keep_inputs = (0,)
+    keep_outputs = (0,)
+
+    def __init__(self, dims: tuple[int, ...], keepdim: bool, ufunc: str) -> None:
+        super().__init__(dims, keepdim)
+        self.ufunc = ufunc
+
+    def forward(self, x: Any) -> Any:
+        return getattr(x, self.ufunc)(axis=self.dims, keepdims=self.keepdim)
+
+    def backward(self, g: Tensor) -> Tensor:
+        x, y = self.saved
+        hit = (x == self.spread(y.detach(), x.shape)).to(g.dtype)
+        return self.spread(g, x.shape) * hit / Sum(self.dims, True)(hit)
+
+
+class Cumsum(Function):
+    def __init__(self, dim: int, reverse: bool = False) -> None:
+        self.dim = dim
+        self.reverse = reverse
+
+    def forward(self, x: Any) -> Any:
+        if x.ndim == 0:
+            return x.copy()
+        if self.reverse:
+            return self.xp.flip(self.xp.cumsum(self.xp.flip(x, self.dim), self.dim, dtype=x.dtype), self.dim).copy()
+        return self.xp.cumsum(x, self.dim, dtype=x.dtype)
+
+    def backward(self, g: Tensor) -> Tensor:
+        return Cumsum(self.dim, not self.reverse)(g)
+
+
+class Predicate(Reduction):
+    """``any`` and ``all``."""
+
+    non_differentiable = (0,)
+
+    def __init__(self, dims: tuple[int, ...], keepdim: bool, ufunc: str) -> None:
+        super().__init__(dims, keepdim)
+        self.ufunc = ufunc
+
+    def forward(self, x: Any) -> Any:
+        return getattr(self.xp, self.ufunc)(x, axis=self.dims, keepdims=self.keepdim)
+
+
+class ArgExtremum(Function):
+    """The position of the first maximum or minimum; NaN counts as the extremum."""
+
+    non_differentiable = (0,)
+
+    def __init__(self, dim: int | None, keepdim: bool, ufunc: str) -> None:
+        self.dim = dim
+        self.keepdim = keepdim
+        self.ufunc = ufunc
+
+    def forward(self, x: Any) -> Any:
+        out = getattr(x, self.ufunc)(axis=self.dim)
+        out = self.xp.asarray(out, dtype=dtypes.int64.numpy)
+        return self.xp.expand_dims(out, self.dim) if self.keepdim and self.dim is not None and x.ndim else out
+
+
+class values_and_indices(NamedTuple):
+    """What ``max(dim)``, ``sort``, ``topk`` return."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def _summable(input: Tensor, dtype: dtypes.dtype | None) -> Tensor:
+    """Integers and bools are summed as int64."""
+    if dtype is not None:
+        return cast(input, dtype)
+    return input if input.dtype.is_floating_point else cast(input, dtypes.int64)
+
+
+@op(method=True)
+def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None) -> Tensor:
+    """The sum over ``dim`` (one, several, or all); integers as int64."""
+    return Sum(dimensions(dim, input._data.ndim, "sum"), keepdim)(_summable(input, dtype))
+
+
+@op(method=True)
+def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None) -> Tensor:
+    """The mean over ``dim`` (one, several, or all)."""
+    x = cast(input, dtype) if dtype is not None else input
+    if not x.dtype.is_floating_point:
+        raise RuntimeError(takes("mean", "input", "a floating-point tensor (or pass `dtype`)", x.dtype))
+    dims = dimensions(dim, x._data.ndim, "mean")
+    return Sum(dims, keepdim)(x) / _count(x, dims)
+
+
+def _count(x: Tensor, dims: tuple[int, ...]) -> int:
+    n = 1
+    for d in dims:
+        n *= x._data.shape[d]
+    return n if n else math.nan  # type: ignore[return-value] # the mean of nothing is NaN
+
+
+@op(method=True)
+def var(
+    input: Tensor, dim: Any = None, *, correction: float = 1, unbiased: bool | None = None, keepdim: bool = False
+) -> Tensor:
+    """The variance over ``dim``: squared deviations from the mean, summed and divided by ``n - correction``.
+
+    ``unbiased`` is the older name: True for ``correction=1``, False for 0.
+    """
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    if unbiased is not None:
+        correction = int(unbiased)
+    dims = dimensions(dim, input._data.ndim, "var")
+    deviation = input - mean(input, dims, True) if dims else input - input
+    n = 1
+    for d in dims:
+        n *= input._data.shape[d]
+    left = builtins.max(n - correction, 0)
+    return Sum(dims, keepdim)(deviation * deviation) / (left if left else 0.0)
+
+
+@op(method=True)
+def std(
+    input: Tensor, dim: Any = None, *, correction: float = 1, unbiased: bool | None = None, keepdim: bool = False
+) -> Tensor:
+    """The standard deviation over ``dim``: the root of :func:`var`."""
+    return var(input, dim, correction=correction, unbiased=unbiased, keepdim=keepdim).sqrt()
+
+
+@op(method=True)
+def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None) -> Tensor:
+    """The product over one dimension, or of all elements."""
+    return Prod(dimensions(dim, input._data.ndim, "prod"), keepdim)(_summable(input, dtype))
+
+
+def _refuse_empty(input: Tensor, dims: tuple[int, ...], name: str) -> None:
+    if builtins.any(input._data.shape[d] == 0 for d in dims):
+        raise IndexError(f"`{name}`: an empty dimension of shape {tuple(input.shape)} has no extremum")
+
+
+@op(method=True)
+def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+    """The maximum over dimensions; equal maxima share the gradient evenly."""
+    dims = dimensions(dim, input._data.ndim, "amax")
+    _refuse_empty(input, dims, "amax")
+    return Amax(dims, keepdim, "max")(input)
+
+
+@op(method=True)
+def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+    """The minimum over dimensions; equal minima share the gradient evenly."""
+    dims = dimensions(dim, input._data.ndim, "amin")
+    _refuse_empty(input, dims, "amin")
+    return Amax(dims, keepdim, "min")(input)
+
+
+def _extremum(input: Tensor, dim: Any, keepdim: bool, name: str) -> Any:
+    if isinstance(dim, Tensor):
+        from deepgpu.ops import pointwise
+
+        return getattr(pointwise, f"{name}imum")(input, dim)
+    if dim is None:
+        _refuse_empty(input, tuple(range(input._data.ndim)), name)
+        return Amax(tuple(range(input._data.ndim)), False, name)(input)
+    d = dimension(dim, input._data.ndim, name)
+    _refuse_empty(input, (d,) if input._data.ndim else (), name)
+    indices = ArgExtremum(d, True, f"arg{name}")(input)
+    values = input.gather(d, indices) if input._data.ndim else input.clone()
+    if not keepdim and input._data.ndim:
+        values, indices = values.squeeze(d), indices.squeeze(d)
+    return values_and_indices(values, indices)
+
+
+@op(method=True)
+def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+    """The maximum of all elements; with ``dim``, ``(values, indices)``; with a tensor, :func:`maximum`."""
+    return _extremum(input, dim, keepdim, "max")
+
+
+@op(method=True)
+def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+    """The minimum of all elements; with ``dim``, ``(values, indices)``; with a tensor, :func:`minimum`."""
+    return _extremum(input, dim, keepdim, "min")
+
+
+@op(method=True, differentiable=False)
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The index of the first maximum: of the flattened tensor, or along ``dim``."""
+    d = None if dim is None else dimension(dim, input._data.ndim, "argmax")
+    _refuse_empty(input, tuple(range(input._data.ndim)) if d is None else (d,), "argmax")
+    return ArgExtremum(d, keepdim, "argmax")(input)
+
+
+@op(method=True, differentiable=False)
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The index of the first minimum: of the flattened tensor, or along ``dim``."""
+    d = None if dim is None else dimension(dim, input._data.ndim, "argmin")
+    _refuse_empty(input, tuple(range(input._data.ndim)) if d is None else (d,), "argmin")
+    return ArgExtremum(d, keepdim, "argmin")(input)
+
+
+@op(method=True, differentiable=False)
+def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """Whether one element is non-zero."""
+    return Predicate(dimensions(dim, input._data.ndim, "any"), keepdim, "any")(input)
+
+
+@op(method=True, differentiable=False)
+def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """Whether all elements are non-zero."""
+    return Predicate(dimensions(dim, input._data.ndim, "all"), keepdim, "all")(input)
+
+
+@op(method=True, inplace=True)
+def cumsum(input: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Tensor:
+    """Running sums along ``dim``."""
+    return Cumsum(dimension(dim, input._data.ndim, "cumsum"))(_summable(input, dtype))
+
+
+@op(method=True)
+def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
+    """``log(sum(exp(input)))`` over dimensions, without overflow."""
+    x = as_dtype(input, input.dtype if input.dtype.is_floating_point else dtypes.get_default_dtype())
+    dims = dimensions(dim, x._data.ndim, "logsumexp")
+    top = amax(x.detach(), dims, True)
+    top = top.masked_fill(top.isinf(), 0.0)
+    out = (x - top).exp().sum(dims, True).log() + top
+    return out if keepdim else out.reshape([s for i, s in enumerate(x.shape) if i not in dims])
+
+
+@op(method=True)
+def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False) -> Tensor:
+    """The p-norm over dimensions, of the elements taken as a vector; ``"fro"`` is 2.
+
+    ``inf`` and ``-inf`` give the largest and the smallest absolute value, 0 the number of non-zero elements.
+    """
+    dims = dimensions(dim, input._data.ndim, "norm")
+    order = 2.0 if p in ("fro", None) else float(p)
+    if order == 2:
+        return _root_of_squares(input, dims, keepdim)
+    magnitude = input.abs()
+    if order == math.inf:
+        return amax(magnitude, dims, keepdim)
+    if order == -math.inf:
+        return amin(magnitude, dims, keepdim)
+    if order == 0:
+        return sum((input != 0).to(input.dtype), dims, keepdim)
+    if order == 1:
+        return sum(magnitude, dims, keepdim)
+    return sum(magnitude**order, dims, keepdim) ** (1 / order)
+
+
+class VectorNorm2(Reduction):
+    """The Euclidean norm; its gradient ``x / |x|`` is 0 at 0."""
+
+    keep_inputs = (0,)
+    keep_outputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        wide = x.astype(accumulator(x.dtype), copy=False)
+        return self.xp.sqrt((wide * wide).sum(axis=self.dims, keepdims=self.keepdim)).astype(x.dtype, copy=False)
+
+    def backward(self, g: Tensor) -> Tensor:
+        x, y = self.saved
+        slope = x / self.spread(y, x.shape)
+        return self.spread(g, x.shape) * slope.masked_fill(self.spread(y.detach() == 0, x.shape), 0.0)
+
+
+def _root_of_squares(input: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
+    return VectorNorm2(dims, keepdim)(input)
+
+
+@op(method=True, differentiable=False)
+def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
+    """How many elements are not zero."""
+    return (input != 0).sum(dim)

@@ -1,0 +1,531 @@
+"""Views and rearrangements: reshape, permute, expand, cat, stack, split, pad, flip, ..."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from typing import Any
+
+from deepgpu.autograd.function import Function
+from deepgpu.errors import takes
+from deepgpu.ops.broadcast import as_dtype
+from deepgpu.ops.dims import dimension, dimensions, sizes
+from deepgpu.ops.op import op
+from deepgpu.tensor import Tensor, method
+
+
+class Reshape(Function):
+    """A view where the strides allow it, else a copy."""
+
+    is_view = True
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+    def forward(self, x: Any) -> Any:
+        self.source = x.shape
+        return x.reshape(self.shape)
+
+    def backward(self, g: Tensor) -> Tensor:
+        return Reshape(self.source)(g)
+
+
+class Permute(Function):
+    is_view = True
+
+    def __init__(self, dims: tuple[int, ...]) -> None:
+        self.dims = dims
+
+    def forward(self, x: Any) -> Any:
+        return x.transpose(self.dims)
+
+    def backward(self, g: Tensor) -> Tensor:
+        inverse = [0] * len(self.dims)
+        for i, d in enumerate(self.dims):
+            inverse[d] = i
+        return Permute(tuple(inverse))(g)
+
+
+class Expand(Function):
+    """Broadcast to a shape, without copying."""
+
+    is_view = True
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+    def forward(self, x: Any) -> Any:
+        self.source = x.shape
+        return self.xp.lib.stride_tricks.as_strided(x, self.shape, self._strides(x))
+
+    def _strides(self, x: Any) -> tuple[int, ...]:
+        added = len(self.shape) - x.ndim
+        kept = [
+            0 if size == 1 and self.shape[added + i] != 1 else stride
+            for i, (size, stride) in enumerate(zip(x.shape, x.strides, strict=True))
+        ]
+        return (*[0] * added, *kept)
+
+    def backward(self, g: Tensor) -> Tensor:
+        added = len(self.shape) - len(self.source)
+        dims = [*range(added), *[added + i for i, s in enumerate(self.source) if s == 1 and self.shape[added + i] != 1]]
+        return g.sum(dims, keepdim=True).reshape(self.source) if dims else g.reshape(self.source)
+
+
+class Slice(Function):
+    """Basic indexing with slices, integers, None: always a view."""
+
+    is_view = True
+
+    def __init__(self, index: tuple[Any, ...]) -> None:
+        self.index = index
+
+    def forward(self, x: Any) -> Any:
+        self.source = x.shape
+        return x[self.index]
+
+    def backward(self, g: Tensor) -> Tensor:
+        return SliceScatter(self.source, self.index)(g)
+
+
+class SliceScatter(Function):
+    """Zeros with a region filled in: the adjoint of :class:`Slice`."""
+
+    def __init__(self, shape: tuple[int, ...], index: tuple[Any, ...]) -> None:
+        self.shape = shape
+        self.index = index
+
+    def forward(self, x: Any) -> Any:
+        out = self.xp.zeros(self.shape, x.dtype)
+        out[self.index] = x
+        return out
+
+    def backward(self, g: Tensor) -> Tensor:
+        return Slice(self.index)(g)
+
+
+class Flip(Function):
+    def __init__(self, dims: tuple[int, ...]) -> None:
+        self.dims = dims
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.flip(x, self.dims).copy()
+
+    def backward(self, g: Tensor) -> Tensor:
+        return Flip(self.dims)(g)
+
+
+class Roll(Function):
+    def __init__(self, shifts: tuple[int, ...], dims: tuple[int, ...] | None) -> None:
+        self.shifts = shifts
+        self.dims = dims
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.roll(x, self.shifts[0] if self.dims is None else self.shifts, self.dims)
+
+    def backward(self, g: Tensor) -> Tensor:
+        return Roll(tuple([-s for s in self.shifts]), self.dims)(g)
+
+
+class Cat(Function):
+    """Join along an existing dimension."""
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+
+    def forward(self, *arrays: Any) -> Any:
+        self.lengths = [a.shape[self.dim] for a in arrays]
+        return self.xp.concatenate(arrays, axis=self.dim)
+
+    def backward(self, g: Tensor) -> tuple[Tensor, ...]:
+        parts, start = [], 0
+        for length in self.lengths:
+            parts.append(narrow(g, self.dim, start, length))
+            start += length
+        return tuple(parts)
+
+
+class Tril(Function):
+    def __init__(self, diagonal: int, ufunc: str) -> None:
+        self.diagonal = diagonal
+        self.ufunc = ufunc
+
+    def forward(self, x: Any) -> Any:
+        return getattr(self.xp, self.ufunc)(x, self.diagonal)
+
+    def backward(self, g: Tensor) -> Tensor:
+        return Tril(self.diagonal, self.ufunc)(g)
+
+
+class Diagonal(Function):
+    is_view = True
+
+    def __init__(self, offset: int, dim1: int, dim2: int) -> None:
+        self.offset, self.dim1, self.dim2 = offset, dim1, dim2
+
+    def forward(self, x: Any) -> Any:
+        self.source = x.shape
+        view = self.xp.diagonal(x, self.offset, self.dim1, self.dim2)
+        if not getattr(view.flags, "writeable", True):  # NumPy protects its diagonals
+            view.flags.writeable = True
+        return view
+
+    def backward(self, g: Tensor) -> Tensor:
+        return DiagonalScatter(self.source, self.offset, self.dim1, self.dim2)(g)
+
+
+class DiagonalScatter(Function):
+    """Zeros with a diagonal filled in."""
+
+    def __init__(self, shape: tuple[int, ...], offset: int, dim1: int, dim2: int) -> None:
+        self.shape, self.offset, self.dim1, self.dim2 = shape, offset, dim1, dim2
+
+    def forward(self, x: Any) -> Any:
+        out = self.xp.zeros(self.shape, x.dtype)
+        view = self.xp.diagonal(out, self.offset, self.dim1, self.dim2)
+        if not getattr(view.flags, "writeable", True):
+            view.flags.writeable = True
+        view[...] = x
+        return out
+
+    def backward(self, g: Tensor) -> Tensor:
+        return Diagonal(self.offset, self.dim1, self.dim2)(g)
+
+
+@op(method=True)
+def reshape(input: Tensor, *shape: Any) -> Tensor:
+    """The same elements in another shape; a view where the strides allow it.
+
+    One size may be -1: it is what remains.
+    """
+    wanted = sizes(shape)
+    return Reshape(_fill_in(wanted, input, "reshape"))(input)
+
+
+@op(method=True)
+def view(input: Tensor, *shape: Any) -> Tensor:
+    """As :func:`reshape`: where PyTorch would refuse because the strides do not permit a view, this copies."""
+    return Reshape(_fill_in(sizes(shape), input, "view"))(input)
+
+
+@method
+def view_as(input: Tensor, other: Tensor) -> Tensor:
+    """``input.view(other.shape)``."""
+    return view(input, *other.shape)
+
+
+@method
+def reshape_as(input: Tensor, other: Tensor) -> Tensor:
+    """``input.reshape(other.shape)``."""
+    return reshape(input, *other.shape)
+
+
+def _fill_in(shape: tuple[int, ...], input: Tensor, name: str) -> tuple[int, ...]:
+    total = known = input._data.size
+    if shape.count(-1) == 1:
+        known = 1
+        for s in shape:
+            known *= s if s != -1 else 1
+        if known and total % known == 0:
+            return tuple([total // known if s == -1 else s for s in shape])
+    elif shape.count(-1) == 0:
+        known = 1
+        for s in shape:
+            known *= s
+        if known == total:
+            return shape
+    raise RuntimeError(takes(name, "shape", f"sizes with {total} elements in all", f"{list(shape)}"))
+
+
+@op(method=True)
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Join the dimensions ``start_dim`` to ``end_dim`` into one."""
+    if input._data.ndim == 0:
+        return reshape(input, 1)
+    start = dimension(start_dim, input._data.ndim, "flatten", "start_dim")
+    end = dimension(end_dim, input._data.ndim, "flatten", "end_dim")
+    if start > end:
+        raise RuntimeError(f"`flatten`: `start_dim` {start_dim} lies behind `end_dim` {end_dim}")
+    shape = input._data.shape
+    length = 1
+    for s in shape[start : end + 1]:
+        length *= s
+    return Reshape((*shape[:start], length, *shape[end + 1 :]))(input)
+
+
+@op(method=True)
+def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+    """Split dimension ``dim`` into several."""
+    d = dimension(dim, input._data.ndim, "unflatten")
+    shape = input._data.shape
+    part = _fill_in(tuple(sizes), input.new_empty((shape[d],)), "unflatten")
+    return Reshape((*shape[:d], *part, *shape[d + 1 :]))(input)
+
+
+@op(method=True)
+def squeeze(input: Tensor, dim: Any = None) -> Tensor:
+    """Remove dimensions of size 1: all, or those named."""
+    shape = input._data.shape
+    dims = dimensions(dim, len(shape), "squeeze")
+    return Reshape(tuple([s for i, s in enumerate(shape) if not (s == 1 and i in dims)]))(input)
+
+
+@op(method=True, inplace=False)
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
+    """Insert a dimension of size 1 at ``dim``."""
+    d = dimension(dim, input._data.ndim + 1, "unsqueeze")
+    return Reshape((*input._data.shape[:d], 1, *input._data.shape[d:]))(input)
+
+
+@op(method=True)
+def permute(input: Tensor, *dims: Any) -> Tensor:
+    """The dimensions in another order, as a view."""
+    order = sizes(dims)
+    ndim = input._data.ndim
+    if len(order) != ndim or len({d % ndim for d in order}) != ndim:
+        raise RuntimeError(takes("permute", "dims", f"each of the {ndim} dimensions once", f"{order}"))
+    return Permute(tuple([dimension(d, ndim, "permute", "dims") for d in order]))(input)
+
+
+@op(method=True)
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Two dimensions exchanged, as a view."""
+    ndim = input._data.ndim
+    a, b = dimension(dim0, ndim, "transpose", "dim0"), dimension(dim1, ndim, "transpose", "dim1")
+    order = list(range(ndim))
+    if ndim:
+        order[a], order[b] = order[b], order[a]
+    return Permute(tuple(order))(input)
+
+
+@op(method=True)
+def t(input: Tensor) -> Tensor:
+    """The transpose of a matrix; a vector as it is."""
+    if input._data.ndim > 2:
+        raise RuntimeError(takes("t", "input", "at most 2 dimensions", f"shape {tuple(input.shape)}"))
+    return Permute(tuple(reversed(range(input._data.ndim))))(input)
+
+
+@op(method=True)
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """Move dimensions to new places; the others keep their order."""
+    ndim = input._data.ndim
+    src = [source] if isinstance(source, int) else list(source)
+    dst = [destination] if isinstance(destination, int) else list(destination)
+    src = [dimension(d, ndim, "movedim", "source") for d in src]
+    dst = [dimension(d, ndim, "movedim", "destination") for d in dst]
+    if len(src) != len(dst):
+        raise RuntimeError(f"`movedim`: {len(src)} sources but {len(dst)} destinations")
+    order = [d for d in range(ndim) if d not in src]
+    for d, s in sorted(zip(dst, src, strict=True)):
+        order.insert(d, s)
+    return Permute(tuple(order))(input)
+
+
+@op(method=True)
+def expand(input: Tensor, *shape: Any) -> Tensor:
+    """Broadcast to ``shape`` without copying; -1 keeps a size."""
+    wanted = list(sizes(shape))
+    own = input._data.shape
+    added = len(wanted) - len(own)
+    for i, s in enumerate(wanted):
+        if s == -1 and i >= added:
+            wanted[i] = own[i - added]
+    fits = added >= 0 and -1 not in wanted
+    if not fits or any(s not in (1, wanted[added + i]) for i, s in enumerate(own)):
+        raise RuntimeError(takes("expand", "sizes", f"a shape that {list(own)} can be broadcast to", f"{list(shape)}"))
+    return Expand(tuple(wanted))(input)
+
+
+@method
+def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    """``input.expand(other.shape)``."""
+    return expand(input, *other.shape)
+
+
+@op
+def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
+    """As :func:`expand`."""
+    return expand(input, *size)
+
+
+@op
+def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """All tensors expanded to their common shape."""
+    import numpy as np
+
+    shape = np.broadcast_shapes(*[t._data.shape for t in tensors])
+    return tuple([expand(t, *shape) for t in tensors])
+
+
+@op(method=True)
+def repeat(input: Tensor, *repeats: Any) -> Tensor:
+    """Copies of the whole tensor along each dimension."""
+    times = sizes(repeats)
+    shape = input._data.shape
+    if len(times) < len(shape):
+        raise RuntimeError(takes("repeat", "repeats", f"at least {len(shape)} numbers", f"{times}"))
+    own = (1,) * (len(times) - len(shape)) + shape
+    spread = [s for r, n in zip(times, own, strict=True) for s in (r, n)]
+    x = reshape(input, *[s for n in own for s in (1, n)])
+    return expand(x, *spread).reshape([r * n for r, n in zip(times, own, strict=True)])
+
+
+@op(method=True)
+def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
+    """``length`` elements of dimension ``dim`` from ``start`` on, as a view."""
+    d = dimension(dim, input._data.ndim, "narrow")
+    size = input._data.shape[d]
+    start = start + size if start < 0 else start
+    if not 0 <= start <= size - length:
+        raise RuntimeError(f"`narrow`: {start} + {length} lies outside of dimension {d} of size {size}")
+    return Slice((*[slice(None)] * d, slice(start, start + length)))(input)
+
+
+@op(method=True)
+def select(input: Tensor, dim: int, index: int) -> Tensor:
+    """One position of dimension ``dim``, which disappears; a view."""
+    d = dimension(dim, input._data.ndim, "select")
+    size = input._data.shape[d]
+    if not -size <= index < size:
+        raise IndexError(f"`select`: `index` takes -{size}..{size - 1} for dimension {d}, but got {index}")
+    return Slice((*[slice(None)] * d, int(index)))(input)
+
+
+@op(method=True)
+def split(input: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """Parts along a dimension: of one size (the last may be smaller), or of the sizes given."""
+    d = dimension(dim, input._data.ndim, "split")
+    size = input._data.shape[d]
+    if isinstance(split_size_or_sections, int):
+        step = split_size_or_sections
+        if step <= 0:
+            raise RuntimeError(takes("split", "split_size", "a positive size", step))
+        lengths = [min(step, size - i) for i in range(0, size, step)] or [0]
+    else:
+        lengths = list(split_size_or_sections)
+        if sum(lengths) != size:
+            raise RuntimeError(takes("split", "split_sizes", f"sizes that sum to {size}", lengths))
+    parts, start = [], 0
+    for length in lengths:
+        parts.append(narrow(input, d, start, length))
+        start += length
+    return tuple(parts)
+
+
+@op(method=True)
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """At most ``chunks`` equal parts along a dimension; the last may be smaller."""
+    d = dimension(dim, input._data.ndim, "chunk")
+    return split(input, max(1, -(-input._data.shape[d] // chunks)), d)
+
+
+@op(method=True)
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """All positions of a dimension, which disappears."""
+    d = dimension(dim, input._data.ndim, "unbind")
+    return tuple([select(input, d, i) for i in range(input._data.shape[d])])
+
+
+@op
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Join tensors along an existing dimension."""
+    if not tensors:
+        raise RuntimeError(takes("cat", "tensors", "at least one tensor", "none"))
+    parts = [t for t in tensors if t._data.shape != (0,)] or [tensors[0]]  # PyTorch lets empty 1-d tensors pass
+    first = parts[0]
+    d = dimension(dim, first._data.ndim, "cat")
+    if first._data.ndim == 0:
+        raise RuntimeError(takes("cat", "tensors", "tensors with dimensions", "0-d tensors; use `stack`"))
+    for i, p in enumerate(parts[1:], 1):
+        if p._data.ndim != first._data.ndim or any(
+            a != b for k, (a, b) in enumerate(zip(p._data.shape, first._data.shape, strict=True)) if k != d
+        ):
+            expected = f"the shape of `tensors[0]`, {tuple(first.shape)}, except in dimension {d}"
+            raise RuntimeError(takes("cat", f"tensors[{i}]", expected, tuple(p.shape)))
+    return Cat(d)(*_one_dtype(parts))
+
+
+def _one_dtype(tensors: Sequence[Tensor]) -> list[Tensor]:
+    from deepgpu import dtypes
+
+    d = dtypes.result_type(*tensors)
+    return [as_dtype(t, d) for t in tensors]
+
+
+@op
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Join tensors of one shape along a new dimension."""
+    if not tensors:
+        raise RuntimeError(takes("stack", "tensors", "at least one tensor", "none"))
+    first = tensors[0]
+    for i, p in enumerate(tensors):
+        if p._data.shape != first._data.shape:
+            expected = f"the shape of `tensors[0]`, {tuple(first.shape)}"
+            raise RuntimeError(takes("stack", f"tensors[{i}]", expected, tuple(p.shape)))
+    return cat([unsqueeze(p, dim) for p in tensors], dimension(dim, first._data.ndim + 1, "stack"))
+
+
+@op(method=True)
+def flip(input: Tensor, *dims: Any) -> Tensor:
+    """The order of elements reversed along dimensions."""
+    return Flip(tuple([dimension(d, input._data.ndim, "flip", "dims") for d in sizes(dims)]))(input)
+
+
+@op(method=True)
+def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+    """Elements shifted along dimensions, those that leave coming in again at the other end."""
+    by = (shifts,) if isinstance(shifts, int) else tuple(shifts)
+    if dims is None:
+        return Roll(by, None)(input)
+    along = (dims,) if isinstance(dims, int) else tuple(dims)
+    return Roll(by, tuple([dimension(d, input._data.ndim, "roll", "dims") for d in along]))(input)
+
+
+@op(method=True, inplace=True)
+def tril(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The lower triangle of matrices, zero above ``diagonal``."""
+    return Tril(diagonal, "tril")(input)
+
+
+@op(method=True, inplace=True)
+def triu(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The upper triangle of matrices, zero below ``diagonal``."""
+    return Tril(diagonal, "triu")(input)
+
+
+@op(method=True)
+def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """The diagonal of two dimensions, as the last dimension of a view."""
+    ndim = input._data.ndim
+    return Diagonal(offset, dimension(dim1, ndim, "diagonal", "dim1"), dimension(dim2, ndim, "diagonal", "dim2"))(input)
+
+
+@op(method=True)
+def diag(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The diagonal of a matrix, or the matrix with a vector on its diagonal."""
+    if input._data.ndim == 2:
+        return Diagonal(diagonal, 0, 1)(input)
+    if input._data.ndim != 1:
+        raise RuntimeError(takes("diag", "input", "a vector or a matrix", f"shape {tuple(input.shape)}"))
+    n = input._data.shape[0] + builtins.abs(diagonal)
+    return DiagonalScatter((n, n), diagonal, 0, 1)(input)
+
+
+concat = concatenate = cat
+for _name, _function in [("swapaxes", transpose), ("swapdims", transpose), ("moveaxis", movedim)]:
+    method(_function, name=_name)
+
+
+@property  # type: ignore[misc]
+def _T(self: Tensor) -> Tensor:
+    return Permute(tuple(reversed(range(self._data.ndim))))(self)
+
+
+@property  # type: ignore[misc]
+def _mT(self: Tensor) -> Tensor:
+    return transpose(self, -1, -2)
+
+
+setattr(Tensor, "T", _T)  # noqa: B010 - mypy knows Tensor's attributes
+setattr(Tensor, "mT", _mT)  # noqa: B010

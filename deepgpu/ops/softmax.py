@@ -1,0 +1,107 @@
+"""Softmax and its logarithm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deepgpu import dtypes
+from deepgpu.autograd.function import Function
+from deepgpu.ops.cast import cast
+from deepgpu.ops.dims import dimension
+from deepgpu.ops.op import op
+from deepgpu.tensor import Tensor
+
+
+class Softmax(Function):
+    keep_outputs = (0,)
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+
+    def forward(self, x: Any) -> Any:
+        return self.backend.softmax(x, self.dim)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (y,) = self.saved
+        return SoftmaxGrad(self.dim)(g, y)
+
+
+class SoftmaxGrad(Function):
+    """``y (g - sum(g y))``, linear in ``g``."""
+
+    keep_inputs = (0, 1)
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+
+    def forward(self, g: Any, y: Any) -> Any:
+        return self.backend.softmax_backward(g, y, self.dim)
+
+    def backward(self, gg: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        g, y = self.saved
+        need_g, need_y = self.needs_input_grad
+        along_y = (gg * y).sum(self.dim, keepdim=True)
+        to_g = y * (gg - along_y) if need_g else None
+        to_y = gg * (g - (g * y).sum(self.dim, keepdim=True)) - g * along_y if need_y else None
+        return to_g, to_y
+
+
+class LogSoftmax(Function):
+    keep_outputs = (0,)
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+
+    def forward(self, x: Any) -> Any:
+        return self.backend.log_softmax(x, self.dim)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (y,) = self.saved
+        return LogSoftmaxGrad(self.dim)(g, y)
+
+
+class LogSoftmaxGrad(Function):
+    """``g - exp(y) sum(g)``, linear in ``g``."""
+
+    keep_inputs = (0, 1)
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+
+    def forward(self, g: Any, y: Any) -> Any:
+        return self.backend.log_softmax_backward(g, y, self.dim)
+
+    def backward(self, gg: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        g, y = self.saved
+        need_g, need_y = self.needs_input_grad
+        p = y.exp()
+        to_g = gg - (gg * p).sum(self.dim, keepdim=True) if need_g else None
+        to_y = -gg * p * g.sum(self.dim, keepdim=True) if need_y else None
+        return to_g, to_y
+
+
+def _prepared(input: Tensor, dim: int | None, dtype: dtypes.dtype | None, name: str) -> tuple[Tensor, int]:
+    x = input if dtype is None else cast(input, dtype)
+    if dim is None:  # PyTorch's rule for calls without dim, which it warns about
+        dim = 0 if x._data.ndim in (0, 1, 3) else 1
+    return x, dimension(dim, x._data.ndim, name)
+
+
+@op(method=True)
+def softmax(input: Tensor, dim: int | None = None, dtype: dtypes.dtype | None = None) -> Tensor:
+    """``exp(input) / sum(exp(input))`` along ``dim``, without overflow."""
+    x, d = _prepared(input, dim, dtype, "softmax")
+    return Softmax(d)(x) if x._data.ndim else (x * 0 + 1)
+
+
+@op(method=True)
+def log_softmax(input: Tensor, dim: int | None = None, dtype: dtypes.dtype | None = None) -> Tensor:
+    """``log(softmax(input))`` along ``dim``, without overflow or loss of digits."""
+    x, d = _prepared(input, dim, dtype, "log_softmax")
+    return LogSoftmax(d)(x) if x._data.ndim else x * 0
+
+
+@op
+def softmin(input: Tensor, dim: int | None = None, dtype: dtypes.dtype | None = None) -> Tensor:
+    """``softmax(-input)``."""
+    return softmax(-input, dim, dtype)

@@ -1,0 +1,86 @@
+"""Random numbers: one seed, one stream a device, states that can be saved.
+
+The CPU's numbers come from NumPy's PCG64. The same seed gives the same numbers on a given device, in every version of
+NumPy that keeps its stream (NEP 19 keeps the bit generators' streams fixed).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import numpy as np
+
+from deepgpu.device import CPU, device as as_device
+
+
+class Generator:
+    """A stream of random numbers.
+
+    Parameters
+    ----------
+    device
+        Where the numbers are used. They are drawn on the host and copied, so that a seed means the same everywhere.
+    """
+
+    def __init__(self, device: Any = "cpu") -> None:
+        self.device = as_device(device)
+        self.manual_seed(int.from_bytes(os.urandom(8), "little") >> 1)
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start the stream that belongs to ``seed`` (any integer)."""
+        self._seed = int(seed)
+        self.numpy = np.random.Generator(np.random.PCG64(self._seed % 2**64))
+        return self
+
+    def seed(self) -> int:
+        """Start a stream nobody can foresee; its seed is returned."""
+        self.manual_seed(int.from_bytes(os.urandom(8), "little") >> 1)
+        return self._seed
+
+    def initial_seed(self) -> int:
+        """The seed the stream was started with."""
+        return self._seed
+
+    def get_state(self) -> Any:
+        """The position in the stream, a uint8 tensor."""
+        from deepgpu.tensor import wrap
+
+        state = json.dumps({"seed": self._seed, "state": self.numpy.bit_generator.state}).encode()
+        return wrap(np.frombuffer(state, np.uint8).copy(), CPU.backend)
+
+    def set_state(self, state: Any) -> Generator:
+        """Go on from a position that :meth:`get_state` gave."""
+        saved = json.loads(bytes(np.asarray(state)))
+        self._seed = saved["seed"]
+        self.numpy.bit_generator.state = saved["state"]
+        return self
+
+
+default_generator = Generator()
+
+
+def manual_seed(seed: int) -> Generator:
+    """Seed the default generator; returns it."""
+    return default_generator.manual_seed(seed)
+
+
+def seed() -> int:
+    """Seed the default generator with something nobody can foresee; returns the seed."""
+    return default_generator.seed()
+
+
+def initial_seed() -> int:
+    """The seed of the default generator."""
+    return default_generator.initial_seed()
+
+
+def get_rng_state() -> Any:
+    """The position of the default generator, a uint8 tensor."""
+    return default_generator.get_state()
+
+
+def set_rng_state(state: Any) -> None:
+    """Go on from a position that :func:`get_rng_state` gave."""
+    default_generator.set_state(state)
