@@ -63,7 +63,7 @@ class Tensor:
     # Defaults of the class, so that making a tensor only sets what differs.
     _data: Any
     _backend: Backend
-    _node: Any = None  # the Function that made it
+    _node: Any = None  # the node that made it
     _output = 0  # which of that function's outputs it is
     _version: Version | None = None  # None until the memory is shared or modified
     _view: View | None = None

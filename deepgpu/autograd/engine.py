@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepgpu.autograd import anomaly
-from deepgpu.autograd.function import Function
 from deepgpu.autograd.grad_mode import set_grad_enabled
+from deepgpu.autograd.node import Node
 from deepgpu.tensor import Tensor, method, wrap
 
 
@@ -42,7 +42,7 @@ def run(
     arrived: dict[Any, list[Tensor | None]] = {}  # node or leaf -> gradient of each output so far
     owned: set[tuple[int, int]] = set()  # sums that nothing else refers to: may be added to in place
     leaves: list[Tensor] = []
-    heap: list[tuple[int, int, Function]] = []
+    heap: list[tuple[int, int, Node]] = []
     captured: dict[tuple[int, int], Tensor] = {}
 
     def send(edge: tuple[Any, int], grad: Tensor) -> None:
@@ -105,7 +105,7 @@ def run(
     return captured
 
 
-def _differentiate(node: Function, incoming: list[Tensor | None], useful: set[Any] | None) -> tuple[Any, ...]:
+def _differentiate(node: Node, incoming: list[Tensor | None], useful: set[Any] | None) -> tuple[Any, ...]:
     """Call a node's backward."""
     grads = [node.zeros_for(nr) if g is None else g for nr, g in enumerate(incoming)]
     if useful is not None:

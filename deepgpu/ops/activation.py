@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from deepgpu.autograd.function import Function
+from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
 from deepgpu.ops.op import op
 from deepgpu.ops.pointwise import where
 from deepgpu.tensor import Tensor
 
 
-class Relu(Function):
+class Relu(Node):
     """``max(x, 0)``; the gradient at 0 is 0."""
 
     keep_outputs = (0,)
@@ -25,7 +25,7 @@ class Relu(Function):
         return ReluGrad()(g, y.detach())
 
 
-class ReluGrad(Function):
+class ReluGrad(Node):
     """``g`` where the output was positive: linear in ``g``."""
 
     keep_inputs = (1,)
@@ -38,7 +38,7 @@ class ReluGrad(Function):
         return ReluGrad()(gg, y), None
 
 
-class Softplus(Function):
+class Softplus(Node):
     """``log(1 + exp(beta x)) / beta``, the identity where ``beta x > threshold``."""
 
     keep_inputs = (0,)

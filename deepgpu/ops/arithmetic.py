@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from deepgpu import dtypes
-from deepgpu.autograd.function import Function
+from deepgpu.autograd.node import Node
 from deepgpu.ops.broadcast import promoted, unbroadcast
 from deepgpu.ops.op import op
 from deepgpu.tensor import Tensor, method
 
 
-class Binary(Function):
+class Binary(Node):
     """An op of two operands that broadcast; ``partial`` gives both gradients in the shape of the result."""
 
     def forward(self, a: Any, b: Any) -> Any:
@@ -115,7 +115,7 @@ class FloorDivide(Binary):
         return g * 0, g * 0
 
 
-class Neg(Function):
+class Neg(Node):
     def forward(self, x: Any) -> Any:
         return self.xp.negative(x)
 

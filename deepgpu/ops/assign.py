@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from deepgpu import dtypes
-from deepgpu.autograd.function import Function
 from deepgpu.autograd.grad_mode import no_grad, state
+from deepgpu.autograd.node import Node
 from deepgpu.tensor import Tensor, wrap
 
 
@@ -76,7 +76,7 @@ def _alias(t: Tensor) -> Tensor:
     return other
 
 
-def _snapshot(node: Function, target: Tensor, copy: bool) -> None:
+def _snapshot(node: Node, target: Tensor, copy: bool) -> None:
     """If the op saved the tensor it is about to overwrite, let it keep the old values instead."""
     if not node._saved:
         return
@@ -102,7 +102,7 @@ def _rebase(view: Tensor, result: Tensor) -> None:
     base._node, base._output, base.requires_grad = node, 0, True
 
 
-class ViewScatter(Function):
+class ViewScatter(Node):
     """``base`` with a region, seen through a view, replaced by ``source``."""
 
     def __init__(self, replay: Callable[[Tensor], Tensor]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deepgpu import dtypes
-from deepgpu.autograd.function import Function
+from deepgpu.autograd.node import Node
 from deepgpu.backends.base import Backend
 from deepgpu.device import device as as_device
 from deepgpu.ops.memory import channels_last, contiguous, contiguous_format, preserve_format
@@ -13,7 +13,7 @@ from deepgpu.ops.op import op
 from deepgpu.tensor import Tensor, method
 
 
-class Cast(Function):
+class Cast(Node):
     """Another dtype; the gradient goes back in the old one."""
 
     def __init__(self, dtype: dtypes.dtype) -> None:
@@ -27,7 +27,7 @@ class Cast(Function):
         return cast(g, self.source)
 
 
-class Transfer(Function):
+class Transfer(Node):
     """A copy on another device; the gradient goes back to the old one."""
 
     def __init__(self, target: Backend) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from deepgpu import dtypes
-from deepgpu.autograd.function import Function
+from deepgpu.autograd.node import Node
 from deepgpu.ops.broadcast import promoted
 from deepgpu.ops.cast import cast
 from deepgpu.ops.op import op
 from deepgpu.tensor import Tensor, method
 
 
-class Compare(Function):
+class Compare(Node):
     """A NumPy ufunc whose result has no gradient."""
 
     non_differentiable = (0,)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from deepgpu.autograd.function import Function
+from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
 from deepgpu.ops.op import op
 from deepgpu.ops.pad import pad
@@ -30,7 +30,7 @@ class Geometry:
         return self.stride, self.padding, self.dilation, self.groups
 
 
-class Conv2d(Function):
+class Conv2d(Node):
     """fprop: ``y = x * w + bias``."""
 
     keep_inputs = (0, 1)
@@ -49,7 +49,7 @@ class Conv2d(Function):
         return gx, gw, g.sum((0, 2, 3)) if need_bias else None
 
 
-class Conv2dDgrad(Function):
+class Conv2dDgrad(Node):
     """The gradient with respect to the input, bilinear in ``g`` and ``w``; also the transposed convolution."""
 
     keep_inputs = (0, 1)
@@ -69,7 +69,7 @@ class Conv2dDgrad(Function):
         return gg, gw
 
 
-class Conv2dWgrad(Function):
+class Conv2dWgrad(Node):
     """The gradient with respect to the weight, bilinear in ``g`` and ``x``."""
 
     keep_inputs = (0, 1)

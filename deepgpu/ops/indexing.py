@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from deepgpu import dtypes
-from deepgpu.autograd.function import Function
+from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
 from deepgpu.ops.assign import assign
 from deepgpu.ops.broadcast import unbroadcast
@@ -19,7 +19,7 @@ from deepgpu.ops.shape import Slice
 from deepgpu.tensor import Tensor, method
 
 
-class Index(Function):
+class Index(Node):
     """Integer-array and boolean indexing: a copy. Elements may be taken more than once."""
 
     def __init__(self, index: tuple[Any, ...]) -> None:
@@ -33,7 +33,7 @@ class Index(Function):
         return IndexAdd(self.source, self.index)(g)
 
 
-class IndexAdd(Function):
+class IndexAdd(Node):
     """Zeros with values added at an index: the adjoint of :class:`Index`."""
 
     def __init__(self, shape: tuple[int, ...], index: tuple[Any, ...]) -> None:
@@ -49,7 +49,7 @@ class IndexAdd(Function):
         return Index(self.index)(g)
 
 
-class IndexPut(Function):
+class IndexPut(Node):
     """A copy with the elements at an index replaced, or added to."""
 
     def __init__(self, index: tuple[Any, ...], accumulate: bool) -> None:
@@ -109,7 +109,7 @@ def _parse(index: Any, x: Tensor) -> tuple[tuple[Any, ...], bool]:
     return tuple(parts), basic
 
 
-def _checked(function: Function, x: Tensor, *rest: Any) -> Tensor:
+def _checked(function: Node, x: Tensor, *rest: Any) -> Tensor:
     """Call, with an index error that says what was indexed."""
     try:
         return function(x, *rest)

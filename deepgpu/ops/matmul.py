@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from deepgpu.autograd.function import Function
+from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
 from deepgpu.ops.broadcast import unbroadcast
 from deepgpu.ops.op import op
 from deepgpu.tensor import Tensor, method
 
 
-class Matmul(Function):
+class Matmul(Node):
     """``a (..., M, K) @ b (..., K, N)``, at least 2-d each; batch dimensions broadcast."""
 
     keep_inputs = (0, 1)

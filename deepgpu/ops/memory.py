@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deepgpu.autograd.function import Function
+from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
 from deepgpu.ops.op import op
 from deepgpu.tensor import Tensor, method
@@ -27,7 +27,7 @@ channels_last = memory_format("channels_last")
 preserve_format = memory_format("preserve_format")
 
 
-class Clone(Function):
+class Clone(Node):
     """A copy in new memory, in a given format."""
 
     def __init__(self, format: str) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from deepgpu.autograd.engine import grad as vjp
-from deepgpu.autograd.function import Function
 from deepgpu.autograd.grad_mode import enable_grad, no_grad, state
+from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
 from deepgpu.ops.op import op
 from deepgpu.tensor import Tensor, wrap
 
 
-class BatchNormTrain(Function):
+class BatchNormTrain(Node):
     """Normalise by the batch's own statistics, which are the second and third output."""
 
     keep_inputs = (0, 1)
@@ -30,7 +30,7 @@ class BatchNormTrain(Function):
         return _needed(BatchNormGrad(self.mean, self.var, self.eps, True)(g, x, weight), self.needs_input_grad)
 
 
-class BatchNormEval(Function):
+class BatchNormEval(Node):
     """Normalise by given statistics."""
 
     keep_inputs = (0, 1)
@@ -50,7 +50,7 @@ def _needed(grads: tuple[Tensor, ...], needs: tuple[bool, ...]) -> tuple[Tensor 
     return tuple([g if need else None for g, need in zip(grads, needs, strict=True)])
 
 
-class BatchNormGrad(Function):
+class BatchNormGrad(Node):
     """The fused backward: gradients of input, weight and bias.
 
     Its own derivative is taken by recording the same formula made of plain ops.

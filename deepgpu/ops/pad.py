@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from deepgpu.autograd.function import Function
+from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
 from deepgpu.ops.op import op
 from deepgpu.ops.shape import Slice
 from deepgpu.tensor import Tensor
 
 
-class ConstantPad(Function):
+class ConstantPad(Node):
     """``widths`` is one pair (before, after) a dimension, not negative."""
 
     def __init__(self, widths: Sequence[tuple[int, int]], value: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deepgpu import dtypes
-from deepgpu.autograd.function import Function
+from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
 from deepgpu.ops.broadcast import as_dtype, floating, promoted, unbroadcast
 from deepgpu.ops.cast import cast
@@ -15,7 +15,7 @@ from deepgpu.tensor import Tensor, method
 TWO_OVER_SQRT_PI = 1.1283791670955126
 
 
-class Exp(Function):
+class Exp(Node):
     keep_outputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -26,7 +26,7 @@ class Exp(Function):
         return g * y
 
 
-class Expm1(Function):
+class Expm1(Node):
     keep_outputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -37,7 +37,7 @@ class Expm1(Function):
         return g * (y + 1)
 
 
-class Exp2(Function):
+class Exp2(Node):
     keep_outputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -48,7 +48,7 @@ class Exp2(Function):
         return g * y * 0.6931471805599453
 
 
-class Log(Function):
+class Log(Node):
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -59,7 +59,7 @@ class Log(Function):
         return g / x
 
 
-class Log1p(Function):
+class Log1p(Node):
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -70,7 +70,7 @@ class Log1p(Function):
         return g / (x + 1)
 
 
-class Log2(Function):
+class Log2(Node):
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -81,7 +81,7 @@ class Log2(Function):
         return g / (x * 0.6931471805599453)
 
 
-class Log10(Function):
+class Log10(Node):
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -92,7 +92,7 @@ class Log10(Function):
         return g / (x * 2.302585092994046)
 
 
-class Sqrt(Function):
+class Sqrt(Node):
     keep_outputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -103,7 +103,7 @@ class Sqrt(Function):
         return g / (2 * y)
 
 
-class Rsqrt(Function):
+class Rsqrt(Node):
     keep_outputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -114,7 +114,7 @@ class Rsqrt(Function):
         return g * (-0.5) * y * y * y
 
 
-class Reciprocal(Function):
+class Reciprocal(Node):
     keep_outputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -125,7 +125,7 @@ class Reciprocal(Function):
         return -g * y * y
 
 
-class Square(Function):
+class Square(Node):
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -136,7 +136,7 @@ class Square(Function):
         return g * 2 * x
 
 
-class Abs(Function):
+class Abs(Node):
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -147,7 +147,7 @@ class Abs(Function):
         return g * x.sign()
 
 
-class Sin(Function):
+class Sin(Node):
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -158,7 +158,7 @@ class Sin(Function):
         return g * x.cos()
 
 
-class Cos(Function):
+class Cos(Node):
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -169,7 +169,7 @@ class Cos(Function):
         return -g * x.sin()
 
 
-class Tan(Function):
+class Tan(Node):
     keep_outputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -180,7 +180,7 @@ class Tan(Function):
         return g * (y * y + 1)
 
 
-class Asin(Function):
+class Asin(Node):
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -191,7 +191,7 @@ class Asin(Function):
         return g * (1 - x * x).rsqrt()
 
 
-class Acos(Function):
+class Acos(Node):
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -202,7 +202,7 @@ class Acos(Function):
         return -g * (1 - x * x).rsqrt()
 
 
-class Atan(Function):
+class Atan(Node):
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -213,7 +213,7 @@ class Atan(Function):
         return g / (x * x + 1)
 
 
-class Sinh(Function):
+class Sinh(Node):
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -224,7 +224,7 @@ class Sinh(Function):
         return g * x.cosh()
 
 
-class Cosh(Function):
+class Cosh(Node):
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -235,7 +235,7 @@ class Cosh(Function):
         return g * x.sinh()
 
 
-class Tanh(Function):
+class Tanh(Node):
     keep_outputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -246,7 +246,7 @@ class Tanh(Function):
         return g * (1 - y * y)
 
 
-class Sigmoid(Function):
+class Sigmoid(Node):
     """Computed as ``(1 + tanh(x/2)) / 2``, which overflows nowhere."""
 
     keep_outputs = (0,)
@@ -260,7 +260,7 @@ class Sigmoid(Function):
         return g * (y * (1 - y))
 
 
-class Erf(Function):
+class Erf(Node):
     """The error function; ``d/dx erf(x) = 2/sqrt(pi) exp(-x^2)``."""
 
     keep_inputs = (0,)
@@ -273,7 +273,7 @@ class Erf(Function):
         return g * (TWO_OVER_SQRT_PI * (-(x * x)).exp())
 
 
-class Step(Function):
+class Step(Node):
     """Piecewise constant functions: the gradient is zero."""
 
     def __init__(self, ufunc: str) -> None:
@@ -286,7 +286,7 @@ class Step(Function):
         return g.new_zeros(g.shape)
 
 
-class Clamp(Function):
+class Clamp(Node):
     """``min`` and ``max`` are numbers or None. The gradient passes where ``min <= x <= max``."""
 
     keep_inputs = (0,)
@@ -309,7 +309,7 @@ class Clamp(Function):
         return g.masked_fill(outside, 0.0)
 
 
-class Extremum(Function):
+class Extremum(Node):
     """Elementwise maximum or minimum of two; equal elements share the gradient, as in PyTorch."""
 
     keep_inputs = (0, 1)
@@ -329,7 +329,7 @@ class Extremum(Function):
         return ga, unbroadcast(shared.masked_fill(b_loses, 0.0), b._data.shape)
 
 
-class Where(Function):
+class Where(Node):
     """Choose by a mask."""
 
     keep_inputs = (0,)

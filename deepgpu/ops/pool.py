@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepgpu import dtypes
-from deepgpu.autograd.function import Function
+from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
 from deepgpu.ops.conv import Pair, pair
 from deepgpu.ops.op import op
 from deepgpu.tensor import Tensor
 
 
-class MaxPool2d(Function):
+class MaxPool2d(Node):
     """The backward scatters to the positions of the maxima; double backward gathers from there."""
 
     non_differentiable = (1,)
@@ -30,7 +30,7 @@ class MaxPool2d(Function):
         return PoolScatter(self.index, self.input_size)(g)
 
 
-class AdaptiveMaxPool2d(Function):
+class AdaptiveMaxPool2d(Node):
     non_differentiable = (1,)
 
     def __init__(self, output_size: Pair) -> None:
@@ -45,7 +45,7 @@ class AdaptiveMaxPool2d(Function):
         return PoolScatter(self.index, self.input_size)(g)
 
 
-class PoolScatter(Function):
+class PoolScatter(Node):
     def __init__(self, index: Any, input_size: Pair) -> None:
         self.index = index
         self.input_size = input_size
@@ -57,7 +57,7 @@ class PoolScatter(Function):
         return PoolGather(self.index, self.input_size)(gx)
 
 
-class PoolGather(Function):
+class PoolGather(Node):
     def __init__(self, index: Any, input_size: Pair) -> None:
         self.index = index
         self.input_size = input_size
@@ -69,7 +69,7 @@ class PoolGather(Function):
         return PoolScatter(self.index, self.input_size)(g)
 
 
-class AvgPool2d(Function):
+class AvgPool2d(Node):
     def __init__(
         self, kernel: Pair, stride: Pair, padding: Pair, output_size: Pair, include_pad: bool, divisor: int | None
     ) -> None:
@@ -85,7 +85,7 @@ class AvgPool2d(Function):
         return AvgPool2dGrad(self.input_size, self.window, self.output_size, self.divisor)(g)
 
 
-class AvgPool2dGrad(Function):
+class AvgPool2dGrad(Node):
     def __init__(
         self, input_size: Pair, window: tuple[Pair, Pair, Pair], output_size: Pair, divisor: tuple[bool, int | None]
     ) -> None:
@@ -101,7 +101,7 @@ class AvgPool2dGrad(Function):
         return AvgPool2d(*self.window, self.output_size, *self.divisor)(gx)
 
 
-class AdaptiveAvgPool2d(Function):
+class AdaptiveAvgPool2d(Node):
     def __init__(self, output_size: Pair) -> None:
         self.output_size = output_size
 
@@ -113,7 +113,7 @@ class AdaptiveAvgPool2d(Function):
         return AdaptiveAvgPool2dGrad(self.input_size, self.output_size)(g)
 
 
-class AdaptiveAvgPool2dGrad(Function):
+class AdaptiveAvgPool2dGrad(Node):
     def __init__(self, input_size: Pair, output_size: Pair) -> None:
         self.input_size = input_size
         self.output_size = output_size

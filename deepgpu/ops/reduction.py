@@ -7,7 +7,7 @@ import math
 from typing import Any, NamedTuple
 
 from deepgpu import dtypes
-from deepgpu.autograd.function import Function
+from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
 from deepgpu.ops.broadcast import as_dtype
 from deepgpu.ops.cast import cast
@@ -22,7 +22,7 @@ def accumulator(dtype: Any) -> Any:
     return dtypes.float32.numpy if d in (dtypes.float16, dtypes.bfloat16) else d.numpy
 
 
-class Reduction(Function):
+class Reduction(Node):
     """Over ``dims``, which stay as size 1 with ``keepdim``."""
 
     def __init__(self, dims: tuple[int, ...], keepdim: bool) -> None:
@@ -101,7 +101,7 @@ class Amax(Reduction):
         return self.spread(g, x.shape) * hit / Sum(self.dims, True)(hit)
 
 
-class Cumsum(Function):
+class Cumsum(Node):
     def __init__(self, dim: int, reverse: bool = False) -> None:
         self.dim = dim
         self.reverse = reverse
@@ -130,7 +130,7 @@ class Predicate(Reduction):
         return getattr(self.xp, self.ufunc)(x, axis=self.dims, keepdims=self.keepdim)
 
 
-class ArgExtremum(Function):
+class ArgExtremum(Node):
     """The position of the first maximum or minimum; NaN counts as the extremum."""
 
     non_differentiable = (0,)

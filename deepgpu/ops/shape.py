@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Sequence
 from typing import Any
 
-from deepgpu.autograd.function import Function
+from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
 from deepgpu.ops.broadcast import as_dtype
 from deepgpu.ops.dims import dimension, dimensions, sizes
@@ -14,7 +14,7 @@ from deepgpu.ops.op import op
 from deepgpu.tensor import Tensor, method
 
 
-class Reshape(Function):
+class Reshape(Node):
     """A view where the strides allow it, else a copy."""
 
     is_view = True
@@ -30,7 +30,7 @@ class Reshape(Function):
         return Reshape(self.source)(g)
 
 
-class Permute(Function):
+class Permute(Node):
     is_view = True
 
     def __init__(self, dims: tuple[int, ...]) -> None:
@@ -46,7 +46,7 @@ class Permute(Function):
         return Permute(tuple(inverse))(g)
 
 
-class Expand(Function):
+class Expand(Node):
     """Broadcast to a shape, without copying."""
 
     is_view = True
@@ -72,7 +72,7 @@ class Expand(Function):
         return g.sum(dims, keepdim=True).reshape(self.source) if dims else g.reshape(self.source)
 
 
-class Slice(Function):
+class Slice(Node):
     """Basic indexing with slices, integers, None: always a view."""
 
     is_view = True
@@ -88,7 +88,7 @@ class Slice(Function):
         return SliceScatter(self.source, self.index)(g)
 
 
-class SliceScatter(Function):
+class SliceScatter(Node):
     """Zeros with a region filled in: the adjoint of :class:`Slice`."""
 
     def __init__(self, shape: tuple[int, ...], index: tuple[Any, ...]) -> None:
@@ -104,7 +104,7 @@ class SliceScatter(Function):
         return Slice(self.index)(g)
 
 
-class Flip(Function):
+class Flip(Node):
     def __init__(self, dims: tuple[int, ...]) -> None:
         self.dims = dims
 
@@ -115,7 +115,7 @@ class Flip(Function):
         return Flip(self.dims)(g)
 
 
-class Roll(Function):
+class Roll(Node):
     def __init__(self, shifts: tuple[int, ...], dims: tuple[int, ...] | None) -> None:
         self.shifts = shifts
         self.dims = dims
@@ -127,7 +127,7 @@ class Roll(Function):
         return Roll(tuple([-s for s in self.shifts]), self.dims)(g)
 
 
-class Cat(Function):
+class Cat(Node):
     """Join along an existing dimension."""
 
     def __init__(self, dim: int) -> None:
@@ -145,7 +145,7 @@ class Cat(Function):
         return tuple(parts)
 
 
-class Tril(Function):
+class Tril(Node):
     def __init__(self, diagonal: int, ufunc: str) -> None:
         self.diagonal = diagonal
         self.ufunc = ufunc
@@ -157,7 +157,7 @@ class Tril(Function):
         return Tril(self.diagonal, self.ufunc)(g)
 
 
-class Diagonal(Function):
+class Diagonal(Node):
     is_view = True
 
     def __init__(self, offset: int, dim1: int, dim2: int) -> None:
@@ -174,7 +174,7 @@ class Diagonal(Function):
         return DiagonalScatter(self.source, self.offset, self.dim1, self.dim2)(g)
 
 
-class DiagonalScatter(Function):
+class DiagonalScatter(Node):
     """Zeros with a diagonal filled in."""
 
     def __init__(self, shape: tuple[int, ...], offset: int, dim1: int, dim2: int) -> None:

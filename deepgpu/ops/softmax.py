@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from deepgpu import dtypes
-from deepgpu.autograd.function import Function
+from deepgpu.autograd.node import Node
 from deepgpu.ops.cast import cast
 from deepgpu.ops.dims import dimension
 from deepgpu.ops.op import op
 from deepgpu.tensor import Tensor
 
 
-class Softmax(Function):
+class Softmax(Node):
     keep_outputs = (0,)
 
     def __init__(self, dim: int) -> None:
@@ -26,7 +26,7 @@ class Softmax(Function):
         return SoftmaxGrad(self.dim)(g, y)
 
 
-class SoftmaxGrad(Function):
+class SoftmaxGrad(Node):
     """``y (g - sum(g y))``, linear in ``g``."""
 
     keep_inputs = (0, 1)
@@ -46,7 +46,7 @@ class SoftmaxGrad(Function):
         return to_g, to_y
 
 
-class LogSoftmax(Function):
+class LogSoftmax(Node):
     keep_outputs = (0,)
 
     def __init__(self, dim: int) -> None:
@@ -60,7 +60,7 @@ class LogSoftmax(Function):
         return LogSoftmaxGrad(self.dim)(g, y)
 
 
-class LogSoftmaxGrad(Function):
+class LogSoftmaxGrad(Node):
     """``g - exp(y) sum(g)``, linear in ``g``."""
 
     keep_inputs = (0, 1)

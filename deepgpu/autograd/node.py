@@ -1,9 +1,9 @@
-"""A recorded op: :class:`Function`, the node of the autograd graph.
+"""A recorded op: :class:`Node`, the node of the autograd graph.
 
 ``forward`` gets raw arrays and computes with ``self.xp`` or ``self.backend``; ``backward`` gets tensors and is written
 with ops on tensors, so that a backward can itself be differentiated. Static arguments are the constructor's::
 
-    class Exp(Function):
+    class Exp(Node):
         keep_outputs = (0,)
 
         def forward(self, x):
@@ -15,7 +15,7 @@ with ops on tensors, so that a backward can itself be differentiated. Static arg
 
     y = Exp()(x)
 
-An edge leads from a node to what made its input: a pair ``(Function, output number)``, or ``(leaf tensor, 0)``, or None
+An edge leads from a node to what made its input: a pair ``(Node, output number)``, or ``(leaf tensor, 0)``, or None
 where no gradient flows. A node never refers to its own outputs, so dropping the result drops the graph at once, without
 waiting for the garbage collector.
 """
@@ -41,7 +41,7 @@ Edge = tuple[Any, int]
 _sequence = itertools.count()
 
 
-class Function:
+class Node:
     """One op of the graph. See the module's text for how to write one."""
 
     keep_inputs: tuple[int, ...] = ()
@@ -231,14 +231,14 @@ class AccumulateGrad:
         return "<AccumulateGrad>"
 
 
-def _again(cls: type[Function], params: dict[str, Any], x: Tensor) -> Tensor:
+def _again(cls: type[Node], params: dict[str, Any], x: Tensor) -> Tensor:
     """Call a view function once more, on another tensor."""
     function = cls.__new__(cls)
     function.__dict__.update(params)
     return function(x)
 
 
-def _on_one_device(function: Function, inputs: tuple[Any, ...]) -> list[Any]:
+def _on_one_device(function: Node, inputs: tuple[Any, ...]) -> list[Any]:
     """0-d CPU tensors may meet tensors of another device, as in PyTorch; any other mixture is an error."""
     devices = {x._backend for x in inputs if isinstance(x, Tensor) and (x._data.ndim or x._backend.type != "cpu")}
     if len(devices) > 1:
