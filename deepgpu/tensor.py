@@ -68,6 +68,7 @@ class Tensor:
     _version: Version | None = None  # None until the memory is shared or modified
     _view: View | None = None
     _hooks: dict[int, Callable[..., Any]] | None = None  # of a leaf; a node keeps those of its outputs
+    _post_hooks: dict[int, Callable[..., Any]] | None = None
     _retains_grad = False
     _inference = False
     grad: Tensor | None = None
@@ -412,7 +413,7 @@ class Tensor:
         def __ne__(self, other: Any) -> Tensor: ...  # type: ignore[override]
 
 
-_NOT_COPIED = {"_data", "_backend", "_node", "_output", "_version", "_view", "_hooks"}
+_NOT_COPIED = {"_data", "_backend", "_node", "_output", "_version", "_view", "_hooks", "_post_hooks"}
 
 
 class Size(tuple):

@@ -99,6 +99,9 @@ def run(
                 total = call_hooks(leaf._hooks, total)
             if targets is None:
                 _accumulate(leaf, total, create_graph)
+                if leaf._post_hooks:
+                    for hook in list(leaf._post_hooks.values()):
+                        hook(leaf)
             elif (id(leaf), 0) in targets:
                 captured[id(leaf), 0] = total
             del total
@@ -107,7 +110,9 @@ def run(
 
 def _differentiate(node: Node, incoming: list[Tensor | None], useful: set[Any] | None) -> tuple[Any, ...]:
     """Call a node's backward."""
-    grads = [node.zeros_for(nr) if g is None else g for nr, g in enumerate(incoming)]
+    grads: list[Tensor | None] = incoming
+    if node.materialize_grads:
+        grads = [node.zeros_for(nr) if g is None else g for nr, g in enumerate(incoming)]
     if useful is not None:
         node.needs_input_grad = tuple([edge is not None and edge[0] in useful for edge in node.edges])
     try:
@@ -280,6 +285,27 @@ def backward(
         g = found.get(_key(_edge(t)))
         if g is not None:
             _accumulate(t, g, create_graph)
+
+
+def backward_of(
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> None:
+    """Add the gradients of several tensors at once to ``.grad`` of the leaves: ``autograd.backward`` of PyTorch.
+
+    Parameters
+    ----------
+    grad_tensors
+        A gradient for each tensor; None for scalars.
+    retain_graph, create_graph
+        As for :meth:`Tensor.backward`.
+    """
+    roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    given = [grad_tensors] if isinstance(grad_tensors, Tensor) else grad_tensors
+    start = _initial_grads(roots, given, "backward")
+    run(roots, start, retain_graph=create_graph if retain_graph is None else retain_graph, create_graph=create_graph)
 
 
 def grad(

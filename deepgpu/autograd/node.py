@@ -56,6 +56,9 @@ class Node:
     non_differentiable: tuple[int, ...] = ()
     """Outputs without gradient, such as indices."""
 
+    materialize_grads = True
+    """Gradients of outputs that took no part in the result arrive as zeros rather than None."""
+
     # Set for each call:
     backend: Backend
     xp: Any

@@ -88,15 +88,16 @@ class BatchNormGrad(Node):
         return (gx if weight is None else gx * weight.reshape(shape)), gw, gb
 
     def backward(self, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        g, x, weight = self.saved
-        inputs = [g, x, weight]
+        inputs = self.saved
         again = state.enabled
         with enable_grad():
-            fresh = [t if t is None or again else t.detach().requires_grad_() for t in inputs]
+            # Tensors of their own to differentiate for: g may depend on x, but not in this formula.
+            fresh = [t if t is None else t.view_as(t) if again else t.detach().requires_grad_() for t in inputs]
             taken = [t for t, need in zip(fresh, self.needs_input_grad, strict=True) if need]
             results = self.formula(*fresh)
             pairs = [(r, gr) for r, gr in zip(results, grads, strict=True) if r.requires_grad]
-            found = vjp([r for r, _ in pairs], taken, [gr for _, gr in pairs], create_graph=again, allow_unused=True)
+            outputs, starts = [r for r, _ in pairs], [gr for _, gr in pairs]
+            found = vjp(outputs, taken, starts, create_graph=again, allow_unused=True)
         given = iter(found)
         return tuple([next(given) if need else None for need in self.needs_input_grad])
 
