@@ -242,6 +242,7 @@ from deepgpu.ops.softmax import (
     log_softmax,
     softmax,
 )
+from deepgpu.printing import set_printoptions
 from deepgpu.random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from deepgpu.tensor import Size, Tensor
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from deepgpu import dtypes
 from deepgpu.autograd.engine import grad
-from deepgpu.autograd.grad_mode import enable_grad, no_grad
+from deepgpu.autograd.grad_mode import enable_grad
 from deepgpu.tensor import Tensor, wrap
 
 
@@ -171,9 +171,8 @@ def _check_directional(
     found = grad(outputs, [args[i] for i in checked], starts, allow_unused=True)
     for i, g in zip(checked, found, strict=True):
         u = _unit(rng, args[i]._data.shape)
-        with no_grad():
-            forward = _values(func, _moved(args, i, eps * u), which)
-            backward = _values(func, _moved(args, i, -eps * u), which)
+        forward = _values(func, _moved(args, i, eps * u), which)
+        backward = _values(func, _moved(args, i, -eps * u), which)
         numerical = sum(float(np.sum(d * (a - b))) for d, a, b in zip(v, forward, backward, strict=True)) / (2 * eps)
         analytical = 0.0 if g is None else float(np.sum(u * g.detach().cpu().numpy()))
         _disagree(f"`inputs[{i}]` in a random direction", np.array(analytical), np.array(numerical), atol, rtol)
@@ -208,8 +207,7 @@ def _check_jacobian(
             for row in range(args[i]._data.size):
                 step = np.zeros(args[i]._data.shape)
                 step.reshape(-1)[row] = eps
-                with no_grad():
-                    (forward,) = _values(func, _moved(args, i, step), [place])
-                    (backward,) = _values(func, _moved(args, i, -step), [place])
+                (forward,) = _values(func, _moved(args, i, step), [place])
+                (backward,) = _values(func, _moved(args, i, -step), [place])
                 numerical[row] = ((forward - backward) / (2 * eps)).reshape(-1)
             _disagree(f"output {place} with respect to `inputs[{i}]`", analytical[k], numerical, atol, rtol)
