@@ -297,12 +297,12 @@ class Tensor:
         Raises
         ------
         RuntimeError
-            If the tensor requires grad.
+            If the tensor requires grad, outside of `no_grad`.
         TypeError
             If it is not on the CPU.
         """
         if not force:
-            if self.requires_grad:
+            if self.requires_grad and state.enabled:
                 raise RuntimeError("`numpy`: the tensor requires grad; use `x.detach().numpy()`")
             if self._backend.type != "cpu":
                 raise TypeError(f"`numpy`: the tensor is on {self.device}; copy it first: `x.cpu().numpy()`")
