@@ -1,15 +1,57 @@
-# deepgpu. `make help` lists the targets; each makes what it needs.
+# deepgpu. `make help` lists the targets; each makes what it needs, in a virtual environment built once.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+FASHION := /usr/share/datasets/fashion-mnist
+# Two test processes on a small machine: the threads of NumPy's BLAS and of PyTorch would only get in each other's way.
+TEST_ENV := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=2
+
+.PHONY: help train data test lint typecheck format bench wheel-check clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-.venv/installed: pyproject.toml
-	$(PYTHON) -m venv .venv
+.venv/run: pyproject.toml setup.py
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[all]'
+	touch $@
+
+.venv/dev: .venv/run
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-.PHONY: help
+train: data  ## train a ResNet on Fashion-MNIST (a few minutes on 2 cores)
+	$(BIN)/deepgpu train --model resnet8 --data fashion-mnist --epochs 3 --device auto --out runs/fashion-mnist
+
+data: .venv/run  ## get Fashion-MNIST: from Debian's package where apt and root are there, else by download
+	@if [ -d $(FASHION) ]; then \
+	  echo "Fashion-MNIST is in $(FASHION)"; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && apt-get install -qq -y dataset-fashion-mnist; \
+	else \
+	  $(BIN)/deepgpu data fashion-mnist --download; \
+	fi
+
+test: .venv/dev  ## all tests that need no GPU
+	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+lint: .venv/dev  ## style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: .venv/dev  ## put files into the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+typecheck: .venv/dev  ## types
+	$(BIN)/mypy
+
+bench: .venv/dev  ## kernel benchmarks against PyTorch
+	$(BIN)/python -m benchmarks $(ARGS)
+
+wheel-check: .venv/dev  ## build the wheel, look into it, use it without the checkout
+	$(BIN)/python -m pytest tests/test_wheel.py
+
+clean:  ## remove the virtual environment, caches and build leftovers
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
