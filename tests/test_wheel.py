@@ -15,7 +15,8 @@ def wheel(tmp_path_factory):
     out = tmp_path_factory.mktemp("wheel")
     # A copy, since a build leaves files beside the sources.
     source = tmp_path_factory.mktemp("source") / "deepgpu"
-    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    tracked = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True).stdout
     for name in filter(None, tracked.decode().split("\0")):
         if (ROOT / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
@@ -44,6 +45,5 @@ assert x.grad.shape == x.shape
 """
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
-    # -P and an empty folder: neither the checkout nor the editable install may be found first
     environment = {"PYTHONPATH": str(site), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
-    subprocess.run([sys.executable, "-P", "-c", code], check=True, cwd=tmp_path, env=environment)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
