@@ -244,6 +244,7 @@ from deepgpu.ops.softmax import (
 )
 from deepgpu.printing import set_printoptions
 from deepgpu.random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+from deepgpu.serialization import load, save
 from deepgpu.tensor import Size, Tensor
 
 __version__ = "0.1.0"
