@@ -1,0 +1,46 @@
+"""Functions without parameters of their own: ``torch.nn.functional``.
+
+Most are ops from :mod:`deepgpu.ops` as they are; activations and losses have arguments besides, which come from here.
+"""
+
+from deepgpu.nn.functional.activation import (
+    celu,
+    celu_,
+    elu,
+    elu_,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    hardtanh_,
+    leaky_relu,
+    leaky_relu_,
+    mish,
+    relu,
+    relu6,
+    relu_,
+    selu,
+    selu_,
+    silu,
+    threshold,
+    threshold_,
+)
+from deepgpu.nn.functional.loss import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    huber_loss,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+    smooth_l1_loss,
+)
+from deepgpu.ops.activation import gelu, glu, logsigmoid, prelu, softplus, softsign, tanhshrink
+from deepgpu.ops.conv import conv2d
+from deepgpu.ops.dropout import dropout, dropout2d
+from deepgpu.ops.loss import one_hot
+from deepgpu.ops.matmul import linear
+from deepgpu.ops.norm import batch_norm
+from deepgpu.ops.pad import pad
+from deepgpu.ops.pointwise import sigmoid, tanh
+from deepgpu.ops.pool import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d
+from deepgpu.ops.softmax import log_softmax, softmax, softmin
