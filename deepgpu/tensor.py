@@ -441,8 +441,8 @@ class Size(tuple):
 
 def wrap(array: Any, backend: Backend) -> Tensor:
     """A tensor around a raw array (or around the scalar that NumPy's ufuncs return for 0-d arguments)."""
-    if not hasattr(array, "strides") or not isinstance(array, backend.xp.ndarray):
-        array = backend.xp.asarray(array)
+    if isinstance(array, np.generic):
+        array = np.asarray(array)
     t = Tensor.__new__(Tensor)
     t._data = array
     t._backend = backend

@@ -59,7 +59,10 @@ class FunctionCtx(Node):
         """Call ``forward`` outside of the graph and record the op."""
         tensors = [a for a in args if isinstance(a, Tensor)]
         recorded = state.enabled and any(t.requires_grad for t in tensors)
-        self.needs_input_grad = tuple([recorded and isinstance(a, Tensor) and a.requires_grad for a in args])
+        if recorded:
+            self._connect(args)
+        else:
+            self.needs_input_grad = (False,) * len(args)
         with no_grad():
             if self.function.setup_context is Function.setup_context:
                 result = self.function.forward(self, *args)

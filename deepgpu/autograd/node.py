@@ -28,7 +28,6 @@ from typing import Any
 
 import numpy as np
 
-from deepgpu import dtypes
 from deepgpu.autograd import anomaly
 from deepgpu.autograd.grad_mode import state
 from deepgpu.backends.base import Backend
@@ -88,45 +87,40 @@ class Node:
 
     def __call__(self, *inputs: Any) -> Any:
         backend = None
-        requires = False
+        recording = False
         arrays = []
         for x in inputs:
             if isinstance(x, Tensor):
                 if x._view is not None:
                     x._refresh_view()
                 if x.requires_grad:
-                    requires = True
-                if backend is None:
+                    recording = True
+                if x._backend is not backend:
+                    if backend is not None:
+                        return self(*_on_one_device(self, inputs))
                     backend = x._backend
-                elif x._backend is not backend:
-                    return self(*_on_one_device(self, inputs))
                 arrays.append(x._data)
             else:
                 arrays.append(x)
         assert backend is not None
+        recording = recording and state.enabled
         self.backend = backend
         self.xp = backend.xp
         params = self.__dict__.copy() if self.is_view else None  # before the call leaves its traces
-        self.needs_input_grad = (
-            tuple([isinstance(x, Tensor) and x.requires_grad for x in inputs])
-            if requires and state.enabled
-            else (False,) * len(inputs)
-        )
+        if recording:
+            self._connect(inputs)
         with np.errstate(all="ignore"):  # infinities and NaN are values, as in PyTorch
             result = self.forward(*arrays)
-        if type(result) is tuple:
-            outputs = tuple([wrap(y, backend) for y in result])
-        else:
-            outputs = (wrap(result, backend),)
+        several = type(result) is tuple
+        outputs = tuple([wrap(y, self.backend) for y in result]) if several else (wrap(result, self.backend),)
         if params is not None and self.xp.may_share_memory(outputs[0]._data, arrays[0]):
             outputs[0]._become_view(inputs[0], functools.partial(_again, type(self), params))
-        if requires and state.enabled:
+        if recording:
             self._record(inputs, outputs)
-        return outputs if type(result) is tuple else outputs[0]
+        return outputs if several else outputs[0]
 
-    def _record(self, inputs: tuple[Any, ...], outputs: tuple[Tensor, ...]) -> None:
-        """Become the node that made ``outputs``."""
-        self.sequence = next(_sequence)
+    def _connect(self, inputs: tuple[Any, ...]) -> None:
+        """Find the edges to what made the inputs."""
         edges: list[Edge | None] = []
         for x in inputs:
             if not isinstance(x, Tensor) or not x.requires_grad:
@@ -141,13 +135,18 @@ class Node:
                     "clone it outside of `inference_mode` first"
                 )
         self.edges = tuple(edges)
+        self.needs_input_grad = tuple([edge is not None for edge in edges])
+
+    def _record(self, inputs: tuple[Any, ...], outputs: tuple[Tensor, ...]) -> None:
+        """Become the node that made ``outputs``, with the edges that :meth:`_connect` found."""
+        self.sequence = next(_sequence)
         self._outputs = tuple([(y._data.shape, y._data.dtype, y._backend) for y in outputs])
         saved: list[Any] = []
         for i in self.keep_inputs:
             x = inputs[i]
             saved.append((x, x._version.count if x._version is not None else 0) if isinstance(x, Tensor) else (x,))
         for nr, y in enumerate(outputs):
-            if nr in self.non_differentiable or not dtypes.from_numpy(y._data.dtype).is_floating_point:
+            if nr in self.non_differentiable or y._data.dtype.kind not in "fV":  # V: bfloat16
                 continue
             y.requires_grad = True
             y._node = self

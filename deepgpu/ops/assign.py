@@ -96,7 +96,7 @@ def _rebase(view: Tensor, result: Tensor) -> None:
     node = ViewScatter(seen.replay)
     node.backend, node.xp = base._backend, base._backend.xp
     previous = _alias(base)
-    node.needs_input_grad = (previous.requires_grad, result.requires_grad)
+    node._connect((previous, result))
     holder = wrap(base._data, base._backend)
     node._record((previous, result), (holder,))
     base._node, base._output, base.requires_grad = node, 0, True

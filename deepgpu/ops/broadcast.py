@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from deepgpu import dtypes
+from deepgpu.backends.registry import backend_of
+from deepgpu.errors import takes
 from deepgpu.ops.cast import cast
 from deepgpu.ops.op import number
-from deepgpu.tensor import Tensor
+from deepgpu.tensor import Tensor, wrap
 
 
 def unbroadcast(g: Tensor | None, shape: Sequence[int]) -> Tensor | None:
@@ -21,22 +25,45 @@ def unbroadcast(g: Tensor | None, shape: Sequence[int]) -> Tensor | None:
     return g.reshape(tuple(shape))
 
 
-def promoted(a: Any, b: Any, *, floating: bool = False) -> tuple[Any, Any]:
+def promoted(name: str, a: Any, b: Any, *, floating: bool = False) -> tuple[Any, Any]:
     """Both operands in the dtype of their result; Python numbers stay numbers unless they decide it.
 
     Parameters
     ----------
+    name
+        The op, for messages.
+    a, b
+        Tensors, numbers, or arrays, which rank as tensors do.
     floating
         The op is only defined for floating-point numbers: integers become the default dtype.
+
+    Raises
+    ------
+    TypeError
+        If an operand is none of these.
     """
-    if isinstance(a, Tensor) and isinstance(b, Tensor) and a._data.dtype == b._data.dtype:
-        d = a.dtype
-    else:
-        a, b = number(a), number(b)
-        d = dtypes.result_type(a, b)
+    # The usual case first: it is on the path of every elementwise op.
+    if isinstance(a, Tensor) and a._data.dtype.kind in "fV":  # V: bfloat16
+        same = b._data.dtype == a._data.dtype if isinstance(b, Tensor) else type(b) is float or type(b) is int
+        if same:
+            return a, b
+    a, b = _operand(a, name, "input"), _operand(b, name, "other")
+    d = dtypes.result_type(a, b)
     if floating and not d.is_floating_point:
         d = dtypes.get_default_dtype()
     return as_dtype(a, d), as_dtype(b, d)
+
+
+def _operand(x: Any, name: str, argument: str) -> Any:
+    """A tensor or a Python number."""
+    if isinstance(x, (Tensor, int, float)):
+        return number(x)
+    if isinstance(x, np.generic):
+        return x.item()
+    if hasattr(x, "__array__") or hasattr(x, "__cuda_array_interface__"):
+        dtypes.from_numpy(x.dtype)
+        return wrap(x, backend_of(x))
+    raise TypeError(takes(name, argument, "a tensor or a number", f"{x!r} of type {type(x).__name__}"))
 
 
 def as_dtype(x: Any, d: dtypes.dtype) -> Any:
@@ -47,3 +74,52 @@ def as_dtype(x: Any, d: dtypes.dtype) -> Any:
 def floating(x: Tensor) -> Tensor:
     """An integer or bool tensor cast to the default floating-point dtype; others as they are."""
     return x if x.dtype.is_floating_point else cast(x, dtypes.get_default_dtype())
+
+
+def elementwise(name: str, compute: Callable[..., Any], *operands: Any) -> Any:
+    """``compute`` of raw arrays of one dtype that broadcast, and of numbers.
+
+    Raises
+    ------
+    RuntimeError
+        If the shapes do not broadcast.
+    """
+    arrays = [x for x in operands if hasattr(x, "shape")]
+    if len(arrays) < len(operands):
+        return _with_numbers(compute, arrays[0].dtype, operands)
+    try:
+        return compute(*operands)
+    except ValueError:
+        raise _mismatch(name, arrays) from None
+
+
+def _with_numbers(compute: Callable[..., Any], dtype: Any, operands: Sequence[Any]) -> Any:
+    """A number takes part in the arrays' dtype; the half types are computed in float32 where it has no exact value."""
+    if dtype.kind == "f" and dtype.itemsize > 2:
+        return compute(*operands)  # NumPy and CuPy do the same with Python's numbers
+    typed = [x if hasattr(x, "shape") else scalar(x, dtype) for x in operands]
+    if dtype.kind in "biu" or all(float(t) == x for t, x in zip(typed, operands, strict=True) if not hasattr(x, "shape")):
+        return compute(*typed)
+    wide = [x.astype(np.float32) if hasattr(x, "shape") else np.float32(x) for x in operands]
+    result = compute(*wide)
+    return result.astype(dtype) if result.dtype.kind == "f" else result
+
+
+def scalar(value: Any, dtype: Any) -> Any:
+    """A Python number in a NumPy dtype; integers out of range wrap around.
+
+    Raises
+    ------
+    OverflowError
+        If an integer does not fit in 64 bits.
+    """
+    if dtype.kind in "iu":
+        return np.asarray(value, np.int64).astype(dtype)[()]
+    return dtype.type(value)
+
+
+def _mismatch(name: str, arrays: Sequence[Any]) -> RuntimeError:
+    shapes = " and ".join([str(tuple(x.shape)) for x in arrays])
+    return RuntimeError(
+        f"`{name}`: shapes {shapes} do not broadcast; counted from the last, dimensions must be equal, 1 or absent"
+    )
