@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,9 +11,30 @@ import numpy as np
 from deepgpu.backends.base import Pair
 
 
+def clipped_windows(size: int, kernel: int, stride: int, padding: int, dilation: int, outputs: int) -> list[Pair]:
+    """First element and end of each window, padding left out; an empty window ends where it starts."""
+    windows = []
+    for i in range(outputs):
+        start = i * stride - padding
+        end = min(start + (kernel - 1) * dilation + 1, size)
+        if start < 0:
+            start %= dilation  # the first tap that is not padding
+        windows.append((start, max(start, end)))
+    return windows
+
+
 def adaptive_windows(size: int, outputs: int) -> list[Pair]:
     """First element and end of each of `outputs` windows that together cover ``0 .. size``."""
     return [(i * size // outputs, -(-(i + 1) * size // outputs)) for i in range(outputs)]
+
+
+def covering_windows(windows: list[Pair], size: int) -> list[Pair]:
+    """For each element of ``0 .. size``: the first window that it lies in, and the end of those that it lies in.
+
+    The windows must be sorted by their starts and by their ends, and have no holes.
+    """
+    starts, ends = ([window[i] for window in windows] for i in range(2))
+    return [(bisect.bisect_right(ends, i), bisect.bisect_right(starts, i)) for i in range(size)]
 
 
 def divisors(
@@ -23,20 +45,20 @@ def divisors(
     output_size: Pair,
     count_include_pad: bool,
     divisor_override: int | None,
-) -> np.ndarray:
-    """What each window's sum is divided by, ``(P, Q)`` in float64.
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the sum of window ``(p, q)`` is divided by, as two factors ``(P,)`` and ``(Q,)`` in float64.
 
     With `count_include_pad` the padding counts, but not what ``ceil_mode`` adds beyond it.
     """
     if divisor_override is not None:
-        return np.full(output_size, float(divisor_override))
+        return np.full(output_size[0], float(divisor_override)), np.ones(output_size[1])
     counts = []
     for size, k, s, pad, outputs in zip(input_size, kernel, stride, padding, output_size, strict=True):
         start = np.arange(outputs) * s - pad
         end = np.minimum(start + k, size + pad)
-        counts.append(end - start if count_include_pad else np.minimum(end, size) - np.maximum(start, 0))
-    # a window of padding only holds the sum 0: any divisor but 0 is right
-    return np.maximum(np.outer(*counts), 1).astype(np.float64)
+        count = end - start if count_include_pad else np.minimum(end, size) - np.maximum(start, 0)
+        counts.append(np.maximum(count, 1.0))  # a window of padding only sums to 0: any divisor but 0 is right
+    return counts[0], counts[1]
 
 
 def taps(

@@ -12,6 +12,9 @@ from deepgpu.backends.composed import activation, batchnorm, conv, gemm, optim, 
 class ComposedBackend(Backend):
     """Every compute method of the contract on ``self.xp``'s operations; what they do is documented there."""
 
+    def add_at(self, out: Array, index: Any, values: Array) -> None:
+        self.xp.add.at(out, index, values)
+
     def matmul(self, a: Array, b: Array) -> Array:
         return gemm.matmul(self.xp, a, b)
 

@@ -15,6 +15,7 @@ from deepgpu.backends.layout import channels_last
 from deepgpu.backends.precision import accumulation_dtype, rounded
 
 
+@np.errstate(invalid="ignore")  # the deviations of an infinity are NaN, as in PyTorch
 def batch_norm_train(
     xp: Any, x: Array, weight: Array | None, bias: Array | None, eps: float
 ) -> tuple[Array, Array, Array]:
@@ -26,6 +27,7 @@ def batch_norm_train(
     return _normalise(xp, x, weight, bias, mean, var, eps), mean.astype(stats), var.astype(stats)
 
 
+@np.errstate(invalid="ignore")
 def batch_norm_eval(
     xp: Any, x: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
 ) -> Array:
@@ -33,6 +35,7 @@ def batch_norm_eval(
     return _normalise(xp, x, weight, bias, mean, var, eps)
 
 
+@np.errstate(invalid="ignore")
 def batch_norm_backward(
     xp: Any, gy: Array, x: Array, weight: Array | None, mean: Array, var: Array, eps: float, training: bool
 ) -> tuple[Array, Array, Array]:

@@ -59,7 +59,7 @@ def pool_scatter(xp: Any, gy: Array, index: Array, input_size: Pair) -> Array:
 def pool_gather(xp: Any, x: Array, index: Array) -> Array:
     """The elements of each plane of `x` at `index`, 0 where the index is negative."""
     n, c, h, w = x.shape
-    flat = index.reshape(n, c, -1)
+    flat = index.reshape(n, c, index.shape[2] * index.shape[3])
     y = xp.take_along_axis(x.reshape(n, c, h * w), xp.maximum(flat, 0), axis=2)
     return channels_last(xp, xp.where(flat < 0, x.dtype.type(0), y).reshape(index.shape))
 
@@ -79,7 +79,7 @@ def avg_pool2d(
     for inside, outside in taps(x.shape[2:], kernel, stride, padding, (1, 1), output_size):
         total[outside] += x[inside]
     counts = divisors(x.shape[2:], kernel, stride, padding, output_size, count_include_pad, divisor_override)
-    return channels_last(xp, rounded(total / xp.asarray(counts, total.dtype), x.dtype))
+    return channels_last(xp, rounded(total / xp.asarray(np.outer(*counts), total.dtype), x.dtype))
 
 
 def avg_pool2d_backward(
@@ -96,7 +96,7 @@ def avg_pool2d_backward(
     output_size = gy.shape[2:]
     gx = xp.zeros((*gy.shape[:2], *input_size), accumulation_dtype(gy.dtype))
     counts = divisors(input_size, kernel, stride, padding, output_size, count_include_pad, divisor_override)
-    share = gy / xp.asarray(counts, gx.dtype)
+    share = gy / xp.asarray(np.outer(*counts), gx.dtype)
     for inside, outside in taps(input_size, kernel, stride, padding, (1, 1), output_size):
         gx[inside] += share[outside]
     return channels_last(xp, rounded(gx, gy.dtype))

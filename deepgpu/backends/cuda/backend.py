@@ -49,9 +49,6 @@ class CUDABackend(ComposedBackend):
     def to_numpy(self, array: Array) -> Array:
         return self.xp.asnumpy(array)
 
-    def add_at(self, out: Array, index: Any, values: Array) -> None:
-        self.xp.add.at(out, index, values)
-
     def erf(self, x: Array) -> Array:
         from cupyx.scipy import special
 

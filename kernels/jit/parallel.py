@@ -1,0 +1,101 @@
+"""Kernels over a grid of tasks: the function is one task, a call runs all of them on all threads.
+
+>>> @parallel_for
+... def scale(task, x, factor):
+...     for c in range(x.shape[1]):
+...         x[task, c] *= factor
+>>> scale(x.shape[0], x, 2.0)           # for task in range(x.shape[0]): scale(task, x, 2.0)
+
+It is ``numba.prange`` underneath, in one small function that is compiled once and calls the task through a pointer.
+A ``prange`` in every kernel would have Numba optimise and assemble each body four times over; so it is twice.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+import numba
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .compile import kernel
+
+_INTP = ir.IntType(64)
+_TASK = ir.FunctionType(ir.VoidType(), [_INTP, _INTP])  # void task(index, address of the arguments)
+
+
+def parallel_for(function: Callable[..., None] | None = None, **options: Any) -> Any:
+    """Make of `function(task, *arguments)` a kernel ``(tasks, *arguments)`` that runs all the tasks.
+
+    They run in any order on all threads, and must not raise. A single task runs on the calling thread, without the
+    microseconds that it takes to wake the others. Options are :func:`numba.njit`'s.
+    """
+    if function is None:
+        return functools.partial(parallel_for, **options)
+    body = kernel(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)
+    # the same code for every kernel, with globals and (for the disk cache) a name of its own
+    launch = FunctionType(_launch.__code__, {**globals(), "outlined": _outlining(body)}, function.__name__)
+    launch.__qualname__, launch.__module__, launch.__doc__ = (
+        function.__qualname__,
+        function.__module__,
+        function.__doc__,
+    )
+    return kernel(launch, nogil=True)
+
+
+def _launch(tasks, *arguments):
+    task, address = outlined(arguments)  # noqa: F821 - a global of each copy, see parallel_for
+    if tasks == 1:
+        _call(task, 0, address)
+    else:
+        _on_all_threads(tasks, task, address)
+
+
+@intrinsic
+def _call(typingctx, function, task, arguments):
+    """``function(task, arguments)``, the function given by its address."""
+
+    def generate(context, builder, signature, args):
+        builder.call(builder.inttoptr(args[0], _TASK.as_pointer()), args[1:])
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.intp), generate
+
+
+@kernel(parallel=True, nogil=True)
+def _on_all_threads(tasks, function, arguments):
+    for task in numba.prange(tasks):
+        _call(function, task, arguments)
+
+
+def _outlining(body: Any) -> Any:
+    """An intrinsic that puts its arguments on the stack: ``(address of a function that runs body on them, theirs)``."""
+
+    @intrinsic
+    def outlined(typingctx, arguments):
+        signature = types.Dispatcher(body).get_call_type(typingctx, (types.intp, *arguments.types), {})
+
+        def generate(context, builder, _, args):
+            stack = cgutils.alloca_once_value(builder, args[0])
+            task = ir.Function(builder.module, _TASK, builder.module.get_unique_name("task"))
+            task.linkage = "internal"
+            _call_body(context, ir.IRBuilder(task.append_basic_block()), task.args, stack.type)
+            addresses = [builder.ptrtoint(pointer, _INTP) for pointer in (task, stack)]
+            return context.make_tuple(builder, types.UniTuple(types.intp, 2), addresses)
+
+        def _call_body(context, builder, args, stack_type):
+            compiled = body.overloads[signature.args]
+            context.active_code_library.add_linking_library(compiled.library)
+            function = context.declare_function(builder.module, compiled.fndesc)
+            values = cgutils.unpack_tuple(builder, builder.load(builder.inttoptr(args[1], stack_type)))
+            context.call_conv.call_function(builder, function, types.none, signature.args, [args[0], *values])
+            builder.ret_void()
+
+        return types.UniTuple(types.intp, 2)(arguments), generate
+
+    return outlined
