@@ -31,7 +31,6 @@ import numpy as np
 from deepgpu.autograd import anomaly
 from deepgpu.autograd.grad_mode import state
 from deepgpu.backends.base import Backend
-from deepgpu.device import of_backend
 from deepgpu.errors import DeviceMismatchError
 from deepgpu.tensor import Tensor, Version, wrap
 
@@ -250,4 +249,23 @@ def _on_one_device(function: Node, inputs: tuple[Any, ...]) -> list[Any]:
             "move one with `.to(device)`"
         )
     (backend,) = devices
-    return [x.to(of_backend(backend)) if isinstance(x, Tensor) else x for x in inputs]
+    return [Transfer(backend)(x) if isinstance(x, Tensor) and x._backend is not backend else x for x in inputs]
+
+
+class Transfer(Node):
+    """A copy on another device; the gradient goes back to the old one."""
+
+    def __init__(self, target: Backend) -> None:
+        self.target = target
+
+    def __call__(self, x: Tensor) -> Tensor:
+        self.origin = x._backend
+        return super().__call__(x)
+
+    def forward(self, x: Any) -> Any:
+        array = self.target.from_numpy(self.origin.to_numpy(x))
+        self.backend = self.target
+        return array
+
+    def backward(self, g: Tensor) -> Tensor:
+        return Transfer(self.origin)(g)

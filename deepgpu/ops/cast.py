@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deepgpu import dtypes
-from deepgpu.autograd.node import Node
-from deepgpu.backends.base import Backend
+from deepgpu.autograd.node import Node, Transfer
 from deepgpu.device import device as as_device
 from deepgpu.ops.memory import channels_last, contiguous, contiguous_format, preserve_format
 from deepgpu.ops.op import op
@@ -25,25 +24,6 @@ class Cast(Node):
 
     def backward(self, g: Tensor) -> Tensor:
         return cast(g, self.source)
-
-
-class Transfer(Node):
-    """A copy on another device; the gradient goes back to the old one."""
-
-    def __init__(self, target: Backend) -> None:
-        self.target = target
-
-    def __call__(self, x: Tensor) -> Tensor:
-        self.origin = x._backend
-        return super().__call__(x)
-
-    def forward(self, x: Any) -> Any:
-        array = self.target.from_numpy(self.origin.to_numpy(x))
-        self.backend = self.target
-        return array
-
-    def backward(self, g: Tensor) -> Tensor:
-        return Transfer(self.origin)(g)
 
 
 def cast(x: Tensor, dtype: dtypes.dtype) -> Tensor:

@@ -78,11 +78,13 @@ class Slice(Node):
     is_view = True
 
     def __init__(self, index: tuple[Any, ...]) -> None:
-        self.index = index
+        # With the dots NumPy gives a view even of a single element, and no scalar.
+        self.index = index if any(i is Ellipsis for i in index) else (*index, ...)
 
     def forward(self, x: Any) -> Any:
         self.source = x.shape
-        return x[self.index]
+        # with the ellipsis, NumPy gives a 0-d view where it would give a scalar
+        return x[self.index if Ellipsis in self.index else (*self.index, ...)]
 
     def backward(self, g: Tensor) -> Tensor:
         return SliceScatter(self.source, self.index)(g)
