@@ -6,7 +6,8 @@ Every algorithm (``im2col``, ``winograd``, ``direct``, ``depthwise``) is a modul
     dgrad(gy, w, gx, conv)          gx = the gradient with respect to x
     wgrad(gy, x, gw, conv)          gw = the gradient with respect to w
 
-on C-contiguous arrays: images channels-last, ``x (N, H, W, C)`` and ``y (N, P, Q, K)``; weights ``(K, C/groups, R, S)``.
+on C-contiguous arrays: images channels-last, ``x (N, H, W, C)`` and ``y (N, P, Q, K)``; weights ``(K, C/groups, R,
+S)``.
 The result is written into an array that the caller gives, so that the caller decides about memory.
 """
 

@@ -1,0 +1,56 @@
+"""Scratch memory for the kernels: kept from call to call, because fresh pages cost more than the arithmetic.
+
+The first write to a page of memory that the system has just handed out takes a page fault, about four times as long as
+the write itself. So every Python thread keeps its buffers, each as large as the largest request so far.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import Any
+
+import numpy as np
+
+Array = Any
+
+ALIGNMENT = 64
+"""Bytes: a cache line, and the widest vector."""
+
+SLACK = 64
+"""Floats behind every buffer that a kernel may read or write: two panels of the widest vectors."""
+
+
+class _Buffers(threading.local):
+    """The buffers of one Python thread: two threads may convolve at the same time."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, Array] = {}
+
+
+_buffers = _Buffers()
+
+
+def workspace(name: str, *shape: int) -> Array:
+    """A float32 array of this shape, aligned to ``ALIGNMENT``, in the buffer of that name.
+
+    It holds whatever the last user of the name left there (zeros at first), and is valid until the name is used again.
+    """
+    size = math.prod(shape)
+    buffer = _buffers.by_name.get(name)
+    if buffer is None or buffer.size < size:
+        _buffers.by_name.pop(name, None)  # give the old pages back before asking for more
+        buffer = _buffers.by_name[name] = aligned_zeros(size)
+    return buffer[:size].reshape(shape)
+
+
+def aligned_zeros(size: int) -> Array:
+    """``size`` float32 zeros, aligned, with ``SLACK`` behind them."""
+    raw = np.zeros(4 * (size + SLACK) + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + 4 * (size + SLACK)].view(np.float32)[:size]
+
+
+def address(array: Array) -> int:
+    """Where the array's data begin: what a kernel takes. The caller keeps the array alive."""
+    return int(array.ctypes.data)
