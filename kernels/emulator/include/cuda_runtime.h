@@ -1,0 +1,1 @@
+// cuda_runtime.h -- nothing beyond what every source gets: the host API is not emulated.
