@@ -6,49 +6,103 @@ channels-last in memory. float16 and bfloat16 are computed in float32 and rounde
 
 from __future__ import annotations
 
-import functools
+import contextlib
+import contextvars
+import importlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from deepgpu.backends.base import Array, Pair
 
+ALGORITHMS = ("direct", "im2col")
+"""Each is a module of :mod:`deepgpu.kernels.jit`, which explains it; the first that serves a shape is taken."""
 
-@functools.lru_cache(maxsize=1)
-def _kernels() -> Any:
-    """The module of kernels. Imported at the first convolution, because Numba takes a second to import."""
-    from deepgpu.kernels.jit import im2col
+_forced: contextvars.ContextVar[str | None] = contextvars.ContextVar("conv_algorithm", default=None)
 
-    return im2col
+
+def algorithm(
+    direction: str,
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    dtype: Any = np.float32,
+) -> str:
+    """Name the algorithm that a convolution takes.
+
+    Parameters
+    ----------
+    direction
+        ``"fprop"``, ``"dgrad"`` or ``"wgrad"``.
+    x_shape, w_shape
+        ``(N, C, H, W)`` and ``(K, C/groups, R, S)``.
+    dtype
+        Of the arrays; the half types are computed in float32.
+
+    Returns
+    -------
+    str
+        One of :data:`ALGORITHMS`: the one forced by :func:`use_algorithm` if it serves this shape, else the first
+        that does. ``"im2col"`` serves all.
+    """
+    if _compute_dtype(np.dtype(dtype)) != np.float32 or 0 in (*x_shape, *w_shape):
+        return "im2col"
+    forced = _forced.get()
+    return next(a for a in (forced, *ALGORITHMS) if a is not None)
+
+
+@contextlib.contextmanager
+def use_algorithm(name: str) -> Iterator[None]:
+    """Within the context, let this thread's convolutions take one algorithm wherever it serves the shape."""
+    if name not in ALGORITHMS:
+        raise ValueError(f"use_algorithm: `name` is {name!r}; expected one of {', '.join(map(repr, ALGORITHMS))}")
+    token = _forced.set(name)
+    try:
+        yield
+    finally:
+        _forced.reset(token)
 
 
 def fprop(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
     """See :meth:`deepgpu.backends.base.Backend.conv2d_fprop`."""
+    name = algorithm("fprop", x.shape, w.shape, stride, padding, dilation, groups, x.dtype)
     conv = _geometry(stride, padding, dilation, groups)
     dtype = _compute_dtype(x.dtype)
-    size = conv.output_size(x.shape[2:], w.shape[2:])
-    y = np.empty((x.shape[0], *size, w.shape[0]), dtype)
+    y = np.empty((x.shape[0], *conv.output_size(x.shape[2:], w.shape[2:]), w.shape[0]), dtype)
     shift = None if bias is None else np.ascontiguousarray(bias, dtype)
-    _kernels().fprop(_channels_last(x, dtype), np.ascontiguousarray(w, dtype), shift, y, conv)
+    _module(name).fprop(_channels_last(x, dtype), np.ascontiguousarray(w, dtype), shift, y, conv)
     return _rounded(y, x.dtype).transpose(0, 3, 1, 2)
 
 
 def dgrad(gy: Array, w: Array, input_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
     """See :meth:`deepgpu.backends.base.Backend.conv2d_dgrad`."""
+    x_shape = (gy.shape[0], w.shape[1] * groups, *input_size)
+    name = algorithm("dgrad", x_shape, w.shape, stride, padding, dilation, groups, gy.dtype)
     conv = _geometry(stride, padding, dilation, groups)
     dtype = _compute_dtype(gy.dtype)
-    gx = np.empty((gy.shape[0], *input_size, w.shape[1] * groups), dtype)
-    _kernels().dgrad(_channels_last(gy, dtype), np.ascontiguousarray(w, dtype), gx, conv)
+    gx = np.empty((x_shape[0], *input_size, x_shape[1]), dtype)
+    _module(name).dgrad(_channels_last(gy, dtype), np.ascontiguousarray(w, dtype), gx, conv)
     return _rounded(gx, gy.dtype).transpose(0, 3, 1, 2)
 
 
 def wgrad(gy: Array, x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
     """See :meth:`deepgpu.backends.base.Backend.conv2d_wgrad`."""
+    w_shape = (gy.shape[1], x.shape[1] // groups, *kernel_size)
+    name = algorithm("wgrad", x.shape, w_shape, stride, padding, dilation, groups, gy.dtype)
     conv = _geometry(stride, padding, dilation, groups)
     dtype = _compute_dtype(gy.dtype)
-    gw = np.empty((gy.shape[1], x.shape[1] // groups, *kernel_size), dtype)
-    _kernels().wgrad(_channels_last(gy, dtype), _channels_last(x, dtype), gw, conv)
+    gw = np.empty(w_shape, dtype)
+    _module(name).wgrad(_channels_last(gy, dtype), _channels_last(x, dtype), gw, conv)
     return _rounded(gw, gy.dtype)
+
+
+def _module(name: str) -> Any:
+    """An algorithm's kernels. Imported at its first use, because Numba takes a second to import."""
+    return importlib.import_module(f"deepgpu.kernels.jit.{name}")
 
 
 def _geometry(stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Any:
