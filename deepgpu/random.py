@@ -6,8 +6,11 @@ NumPy that keeps its stream (NEP 19 keeps the bit generators' streams fixed).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -23,6 +26,9 @@ class Generator:
     device
         Where the numbers are used. They are drawn on the host and copied, so that a seed means the same everywhere.
     """
+
+    numpy: np.random.Generator
+    _seed: int
 
     def __init__(self, device: Any = "cpu") -> None:
         self.device = as_device(device)
@@ -58,7 +64,62 @@ class Generator:
         return self
 
 
-default_generator = Generator()
+class _StandIn(threading.local):
+    generator: Generator | None = None
+
+
+class _DefaultGenerator(Generator):
+    """The stream of draws that name no generator. In one thread, another can stand in for it: see :func:`draw_from`."""
+
+    def __init__(self) -> None:
+        self._stand_in = _StandIn()
+        super().__init__()
+
+    def __reduce__(self) -> str:
+        return "default_generator"  # a copy, or one in another process, is the default generator there
+
+    @property
+    def numpy(self) -> np.random.Generator:
+        stand_in = self._stand_in.generator
+        return self._own_numpy if stand_in is None else stand_in.numpy
+
+    @numpy.setter
+    def numpy(self, stream: np.random.Generator) -> None:
+        stand_in = self._stand_in.generator
+        if stand_in is None:
+            self._own_numpy = stream
+        else:
+            stand_in.numpy = stream
+
+    @property
+    def _seed(self) -> int:
+        stand_in = self._stand_in.generator
+        return self._own_seed if stand_in is None else stand_in._seed
+
+    @_seed.setter
+    def _seed(self, seed: int) -> None:
+        stand_in = self._stand_in.generator
+        if stand_in is None:
+            self._own_seed = seed
+        else:
+            stand_in._seed = seed
+
+
+default_generator = _DefaultGenerator()
+
+
+@contextlib.contextmanager
+def draw_from(generator: Generator) -> Iterator[None]:
+    """Let ``generator`` stand in for the default generator: in this thread, until the ``with`` block ends.
+
+    Whatever the block draws or seeds leaves the default generator's own stream as it was.
+    """
+    stand_in = default_generator._stand_in
+    before, stand_in.generator = stand_in.generator, generator
+    try:
+        yield
+    finally:
+        stand_in.generator = before
 
 
 def manual_seed(seed: int) -> Generator:

@@ -1,0 +1,3 @@
+"""Tools beside the network: data loading."""
+
+from deepgpu.utils import data
