@@ -1,5 +1,5 @@
 """Layers, losses and what belongs to them: ``torch.nn``."""
 
-from deepgpu.nn import functional, init
+from deepgpu.nn import functional, init, utils
 from deepgpu.nn.modules import *  # noqa: F403
 from deepgpu.nn.parameter import Buffer, Parameter

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from deepgpu.autograd.hooks import RemovableHandle
+from deepgpu.nn.modules.backward_hooks import BackwardHooks
 from deepgpu.nn.modules.members import Members
+from deepgpu.tensor import Tensor
 
 HOOK_TABLES = (
     "_forward_pre_hooks",
@@ -81,6 +84,39 @@ class Hooks(Members):
         """
         return _register(self._forward_hooks, _ForwardHook(hook, with_kwargs, always_call), prepend)
 
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_output)`` when the gradients of the module's outputs have been computed.
+
+        Parameters
+        ----------
+        hook
+            It gets a tuple; what it returns, if anything, replaces the gradients. Hooks see positional arguments and
+            outputs that are tensors or tuples of them; other outputs have no backward hooks.
+        prepend
+            Run before the hooks that are there already.
+        """
+        return _register(self._backward_pre_hooks, hook, prepend)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_input, grad_output)`` when the gradients of the module's inputs have been computed.
+
+        Parameters
+        ----------
+        hook
+            It gets tuples, with None for arguments that are no tensors or require no grad; what it returns, if
+            anything, replaces ``grad_input``.
+        prepend
+            Run before the hooks that are there already.
+        """
+        return _register(self._backward_hooks, hook, prepend)
+
+    def register_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Not supported: PyTorch's deprecated form, which sees the gradients of the module's last op only."""
+        raise NotImplementedError(
+            "`register_backward_hook` is deprecated in PyTorch and sees wrong gradients for modules of several ops; "
+            "use `register_full_backward_hook`"
+        )
+
     def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, prefix, keep_vars)`` before the module's own entries are written to a state dict."""
         return _register(self._state_dict_pre_hooks, hook)
@@ -106,7 +142,69 @@ class Hooks(Members):
     # --- the call ---------------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.forward(*args, **kwargs)
+        if not (self._forward_pre_hooks or self._forward_hooks or self._backward_pre_hooks or self._backward_hooks):
+            return self.forward(*args, **kwargs)
+        waiting = dict(self._forward_hooks)
+        result = None
+        try:
+            args, kwargs = self._before(args, kwargs)
+            backward = None
+            if self._backward_pre_hooks or self._backward_hooks:
+                backward = BackwardHooks(self, self._backward_pre_hooks.values(), self._backward_hooks.values())
+                args = backward.gate_inputs(args)
+            result = self.forward(*args, **kwargs)
+            for key, hook in self._forward_hooks.copy().items():
+                waiting.pop(key, None)
+                result = self._after(hook, args, kwargs, result)
+            if backward is not None:
+                if not isinstance(result, (Tensor, tuple)):
+                    warnings.warn(
+                        "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors but "
+                        f"received {type(result)}",
+                        stacklevel=2,
+                    )
+                result = backward.gate_outputs(result)
+            return result
+        except Exception:
+            for hook in waiting.values():
+                if hook.always_call:
+                    self._after_failure(hook, args, kwargs, result)
+            raise
+
+    def _before(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Let the forward pre-hooks replace the arguments."""
+        for hook in list(self._forward_pre_hooks.values()):
+            if hook.with_kwargs:
+                replaced = hook.function(self, args, kwargs)
+                if replaced is None:
+                    continue
+                if not isinstance(replaced, tuple) or len(replaced) != 2:
+                    raise RuntimeError(
+                        f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {replaced}."
+                    )
+                args, kwargs = replaced
+            else:
+                replaced = hook.function(self, args)
+                if replaced is not None:
+                    args = replaced if isinstance(replaced, tuple) else (replaced,)
+        return args, kwargs
+
+    def _after(self, hook: _ForwardHook, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
+        """Let a forward hook replace the result."""
+        given = (args, kwargs) if hook.with_kwargs else (args,)
+        replaced = hook.function(self, *given, result)
+        return result if replaced is None else replaced
+
+    def _after_failure(self, hook: _ForwardHook, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        """Call a hook that is always called; the error that is on its way goes before its own."""
+        try:
+            self._after(hook, args, kwargs, result)
+        except Exception as error:
+            warnings.warn(
+                "module forward hook with ``always_call=True`` raised an exception that was silenced as another error "
+                f"was raised in forward: {error}",
+                stacklevel=3,
+            )
 
 
 def _register(hooks: OrderedDict[int, Any], hook: Any, prepend: bool = False) -> RemovableHandle:
