@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
-from deepgpu.ops.broadcast import promoted, unbroadcast
+from deepgpu.errors import takes
+from deepgpu.ops.broadcast import binary_operator, elementwise, promoted, unbroadcast
 from deepgpu.ops.op import op
 from deepgpu.tensor import Tensor, method
 
@@ -14,9 +17,12 @@ from deepgpu.tensor import Tensor, method
 class Binary(Node):
     """An op of two operands that broadcast; ``partial`` gives both gradients in the shape of the result."""
 
+    op: str
+    """Its public name, for messages."""
+
     def forward(self, a: Any, b: Any) -> Any:
         self.shapes = getattr(a, "shape", None), getattr(b, "shape", None)
-        return self.compute(a, b)
+        return elementwise(self.op, self.compute, a, b)
 
     def compute(self, a: Any, b: Any) -> Any:
         raise NotImplementedError
@@ -27,10 +33,12 @@ class Binary(Node):
     def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
         ga, gb = self.partial(g)
         a, b = self.shapes
-        return (None if a is None else unbroadcast(ga, a)), (None if b is None else unbroadcast(gb, b))
+        return unbroadcast(ga, a), unbroadcast(gb, b)
 
 
 class Add(Binary):
+    op = "add"
+
     def compute(self, a: Any, b: Any) -> Any:
         return self.xp.add(a, b)
 
@@ -39,6 +47,8 @@ class Add(Binary):
 
 
 class Sub(Binary):
+    op = "sub"
+
     def compute(self, a: Any, b: Any) -> Any:
         return self.xp.subtract(a, b)
 
@@ -47,6 +57,7 @@ class Sub(Binary):
 
 
 class Mul(Binary):
+    op = "mul"
     keep_inputs = (0, 1)
 
     def compute(self, a: Any, b: Any) -> Any:
@@ -59,6 +70,7 @@ class Mul(Binary):
 
 
 class Div(Binary):
+    op = "div"
     keep_inputs = (0, 1)
 
     def compute(self, a: Any, b: Any) -> Any:
@@ -72,9 +84,14 @@ class Div(Binary):
 
 
 class Pow(Binary):
+    op = "pow"
     keep_inputs = (0, 1)
 
     def compute(self, a: Any, b: Any) -> Any:
+        if a.dtype.kind in "iu" and b.dtype.kind == "i" and b.ndim and bool((b < 0).any()):
+            # of the integers only 1 and -1 have an integer reciprocal; the others' is rounded to 0
+            power = self.xp.power(a, self.xp.abs(b))
+            return self.xp.where((b >= 0) | (self.xp.abs(a) == 1), power, a.dtype.type(0))
         return self.xp.power(a, b)
 
     def partial(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -83,12 +100,10 @@ class Pow(Binary):
         ga = gb = None
         if need_a:
             # d/da a**b = b a**(b-1), which is 0 and not NaN where b is 0
-            slope = b * pow(a, b - 1)
-            if isinstance(b, Tensor):
-                slope = slope.masked_fill(b == 0, 0.0)
-            elif b == 0:
-                slope = slope.new_zeros(slope.shape)
-            ga = g * slope
+            if not isinstance(b, Tensor):
+                ga = g * (pow(a, b - 1) * b) if b != 0 else g.new_zeros(g.shape)
+            else:
+                ga = g * (b * pow(a, b - 1)).masked_fill(b == 0, 0.0)
         if need_b:
             # d/db a**b = a**b log(a), which is 0 where a is 0 and b >= 0
             base = a if isinstance(a, Tensor) else g.new_full((), a)
@@ -97,9 +112,11 @@ class Pow(Binary):
 
 
 class Remainder(Binary):
+    op = "remainder"
     keep_inputs = (0, 1)
 
     def compute(self, a: Any, b: Any) -> Any:
+        _refuse_zero_divisor(self, b)
         return self.xp.remainder(a, b)
 
     def partial(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -108,11 +125,32 @@ class Remainder(Binary):
 
 
 class FloorDivide(Binary):
+    op = "floor_divide"
+
     def compute(self, a: Any, b: Any) -> Any:
+        _refuse_zero_divisor(self, b)
         return self.xp.floor_divide(a, b)
 
     def partial(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        return g * 0, g * 0
+        zeros = g.new_zeros(g.shape)
+        return zeros, zeros
+
+
+class TruncDivide(FloorDivide):
+    op = "div"
+
+    def compute(self, a: Any, b: Any) -> Any:
+        _refuse_zero_divisor(self, b)
+        if b.dtype.kind not in "iu":
+            return self.xp.trunc(self.xp.true_divide(a, b))
+        floor = self.xp.floor_divide(a, b)
+        return floor + ((floor * b != a) & ((a < 0) != (b < 0)))
+
+
+def _refuse_zero_divisor(node: Binary, b: Any) -> None:
+    """Integers have no infinity. (A GPU would have to be waited for: there the result is undefined, as in PyTorch.)"""
+    if b.dtype.kind in "iu" and node.backend.type == "cpu" and not b.all():
+        raise RuntimeError(f"`{node.op}`: `other` takes integers other than 0, but got 0 (ZeroDivisionError)")
 
 
 class Neg(Node):
@@ -126,23 +164,37 @@ class Neg(Node):
 @op(method=True, inplace=True)
 def add(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     """``input + alpha * other``."""
-    a, b = promoted(input, other)
-    return Add()(a, b if alpha == 1 else b * alpha)
+    a, b = promoted("add", input, other)
+    return Add()(a, b if type(alpha) is int and alpha == 1 else _scaled(b, alpha, a, "add"))
 
 
 @op(method=True, inplace=True)
 def sub(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     """``input - alpha * other``."""
-    a, b = promoted(input, other)
-    if (isinstance(a, Tensor) and a.dtype is dtypes.bool) or (isinstance(b, Tensor) and b.dtype is dtypes.bool):
-        raise RuntimeError("`sub`: bool tensors cannot be subtracted; use `logical_xor`, or `~` to invert a mask")
-    return Sub()(a, b if alpha == 1 else b * alpha)
+    a, b = promoted("sub", input, other)
+    if _is_bool(input) or _is_bool(other):
+        raise RuntimeError("`sub`: bools cannot be subtracted; use `logical_xor`, or `~` to invert a mask")
+    return Sub()(a, b if type(alpha) is int and alpha == 1 else _scaled(b, alpha, a, "sub"))
+
+
+def _is_bool(x: Any) -> bool:
+    return x is True or x is False or getattr(x, "dtype", None) in (dtypes.bool, np.bool_)
+
+
+def _scaled(b: Any, alpha: Any, a: Any, name: str) -> Any:
+    """``alpha * b``, in the dtype of the result."""
+    d = b.dtype if isinstance(b, Tensor) else a.dtype
+    kind = dtypes.of_scalar(alpha)
+    if kind.category > max(d.category, 1) or (kind is dtypes.bool and d is not dtypes.bool):
+        expected = "a number for a floating-point result, an integer for an integer one"
+        raise RuntimeError(takes(name, "alpha", expected, f"{alpha!r} for {d}"))
+    return Mul()(b, alpha) if isinstance(b, Tensor) else b * alpha
 
 
 @op(method=True, inplace=True)
 def mul(input: Tensor, other: Any) -> Tensor:
     """``input * other``."""
-    return Mul()(*promoted(input, other))
+    return Mul()(*promoted("mul", input, other))
 
 
 @op(method=True, inplace=True)
@@ -153,34 +205,69 @@ def div(input: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tenso
     ----------
     rounding_mode
         ``"floor"`` rounds towards minus infinity, ``"trunc"`` towards zero; both keep integer dtypes.
+
+    Raises
+    ------
+    RuntimeError
+        If integers are divided by 0 with a ``rounding_mode``.
     """
     if rounding_mode is None:
-        return Div()(*promoted(input, other, floating=True))
-    if rounding_mode == "floor":
-        return floor_divide(input, other)
-    if rounding_mode == "trunc":
-        a, b = promoted(input, other)
-        d = dtypes.result_type(a, b)
-        return Div()(*promoted(a, b, floating=True)).trunc().to(d)
-    raise RuntimeError(f"`div`: `rounding_mode` takes None, 'floor' or 'trunc', but got {rounding_mode!r}")
+        return Div()(*promoted("div", input, other, floating=True))
+    if rounding_mode not in ("floor", "trunc"):
+        raise RuntimeError(takes("div", "rounding_mode", "None, 'floor' or 'trunc'", repr(rounding_mode)))
+    a, b = promoted("div", input, other)
+    _refuse_bools("div", a, b)
+    return (FloorDivide() if rounding_mode == "floor" else TruncDivide())(a, b)
 
 
 @op(method=True, inplace=True)
 def pow(input: Any, exponent: Any) -> Tensor:
-    """``input ** exponent``; either may be a number."""
-    return Pow()(*promoted(input, exponent))
+    """``input ** exponent``; either may be a number.
+
+    Raises
+    ------
+    RuntimeError
+        If the exponent is a negative integer and the result would be of an integer dtype.
+    """
+    a, b = promoted("pow", input, exponent)
+    _refuse_bools("pow", a, b)
+    if isinstance(a, Tensor) and not a.dtype.is_floating_point and not isinstance(b, Tensor) and b < 0:
+        expected = "no negative integers for an integer tensor (make it floating-point)"
+        raise RuntimeError(takes("pow", "exponent", expected, b))
+    return Pow()(a, b)
 
 
 @op(method=True, inplace=True)
 def remainder(input: Any, other: Any) -> Tensor:
-    """Python's ``%``: the result has the sign of ``other``."""
-    return Remainder()(*promoted(input, other))
+    """Python's ``%``: the result has the sign of ``other``.
+
+    Raises
+    ------
+    RuntimeError
+        If integers are divided by 0.
+    """
+    a, b = promoted("remainder", input, other)
+    _refuse_bools("remainder", a, b)
+    return Remainder()(a, b)
 
 
 @op(method=True, inplace=True, differentiable=False)
 def floor_divide(input: Any, other: Any) -> Tensor:
-    """``floor(input / other)``, in the promoted dtype."""
-    return FloorDivide()(*promoted(input, other))
+    """``floor(input / other)``, in the promoted dtype.
+
+    Raises
+    ------
+    RuntimeError
+        If integers are divided by 0.
+    """
+    a, b = promoted("floor_divide", input, other)
+    _refuse_bools("floor_divide", a, b)
+    return FloorDivide()(a, b)
+
+
+def _refuse_bools(name: str, *operands: Any) -> None:
+    if any(isinstance(x, Tensor) and x.dtype is dtypes.bool for x in operands):
+        raise RuntimeError(takes(name, "input", "numbers", "bool tensors; convert one, e.g. with `.long()`"))
 
 
 @op(method=True, inplace=True)
@@ -194,8 +281,7 @@ def neg(input: Tensor) -> Tensor:
 @op
 def rsub(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     """``other - alpha * input``."""
-    a, b = promoted(other, input)
-    return Sub()(a, b if alpha == 1 else b * alpha)
+    return sub(other, input, alpha=alpha)
 
 
 def _reflected(function: Any) -> Any:
@@ -204,19 +290,6 @@ def _reflected(function: Any) -> Any:
 
     return operator
 
-
-def _operator(function: Any) -> Any:
-    """A binary operator: unknown operands are left to their own class."""
-
-    def operator(self: Tensor, other: Any) -> Any:
-        if isinstance(other, _OPERANDS) or hasattr(other, "__array__"):
-            return function(self, other)
-        return NotImplemented
-
-    return operator
-
-
-_OPERANDS = (Tensor, int, float, bool)
 
 for _name, _function in [
     ("add", add),
@@ -227,8 +300,8 @@ for _name, _function in [
     ("mod", remainder),
     ("floordiv", floor_divide),
 ]:
-    method(_operator(_function), name=f"__{_name}__")
-    method(_operator(_reflected(_function)), name=f"__r{_name}__")
+    method(binary_operator(_function), name=f"__{_name}__")
+    method(binary_operator(_reflected(_function)), name=f"__r{_name}__")
     method(getattr(Tensor, f"{_function.__name__}_"), name=f"__i{_name}__")
 method(neg, name="__neg__")
 

@@ -15,10 +15,10 @@ from deepgpu.ops.op import number
 from deepgpu.tensor import Tensor, wrap
 
 
-def unbroadcast(g: Tensor | None, shape: Sequence[int]) -> Tensor | None:
-    """Sum a gradient over the dimensions along which its tensor was broadcast from ``shape``."""
-    if g is None or g._data.shape == tuple(shape):
-        return g
+def unbroadcast(g: Tensor | None, shape: Sequence[int] | None) -> Tensor | None:
+    """Sum a gradient over the dimensions along which its tensor was broadcast from ``shape`` (None: a number)."""
+    if g is None or shape is None or g._data.shape == tuple(shape):
+        return None if shape is None else g
     added = g._data.ndim - len(shape)
     dims = [*range(added), *[added + i for i, s in enumerate(shape) if s == 1 and g._data.shape[added + i] != 1]]
     g = g.sum(dims, keepdim=True)
@@ -56,14 +56,19 @@ def promoted(name: str, a: Any, b: Any, *, floating: bool = False) -> tuple[Any,
 
 def _operand(x: Any, name: str, argument: str) -> Any:
     """A tensor or a Python number."""
-    if isinstance(x, (Tensor, int, float)):
+    if isinstance(x, (Tensor, int, float, np.generic)):
         return number(x)
-    if isinstance(x, np.generic):
-        return x.item()
-    if hasattr(x, "__array__") or hasattr(x, "__cuda_array_interface__"):
-        dtypes.from_numpy(x.dtype)
-        return wrap(x, backend_of(x))
+    if hasattr(x, "__array__"):
+        return as_operand(x)
     raise TypeError(takes(name, argument, "a tensor or a number", f"{x!r} of type {type(x).__name__}"))
+
+
+def as_operand(x: Any) -> Tensor:
+    """A tensor, or a NumPy or CuPy array as one that shares its memory."""
+    if isinstance(x, Tensor):
+        return x
+    dtypes.from_numpy(x.dtype)
+    return wrap(x, backend_of(x))
 
 
 def as_dtype(x: Any, d: dtypes.dtype) -> Any:
@@ -90,19 +95,17 @@ def elementwise(name: str, compute: Callable[..., Any], *operands: Any) -> Any:
     try:
         return compute(*operands)
     except ValueError:
-        raise _mismatch(name, arrays) from None
+        check_shapes(name, *[x.shape for x in arrays])
+        raise
 
 
 def _with_numbers(compute: Callable[..., Any], dtype: Any, operands: Sequence[Any]) -> Any:
     """A number takes part in the arrays' dtype; the half types are computed in float32 where it has no exact value."""
-    if dtype.kind == "f" and dtype.itemsize > 2:
-        return compute(*operands)  # NumPy and CuPy do the same with Python's numbers
     typed = [x if hasattr(x, "shape") else scalar(x, dtype) for x in operands]
-    if dtype.kind in "biu" or all(float(t) == x for t, x in zip(typed, operands, strict=True) if not hasattr(x, "shape")):
+    if dtype.itemsize != 2 or dtype.kind in "iu" or all(t is x or t == x for t, x in zip(typed, operands, strict=True)):
         return compute(*typed)
     wide = [x.astype(np.float32) if hasattr(x, "shape") else np.float32(x) for x in operands]
-    result = compute(*wide)
-    return result.astype(dtype) if result.dtype.kind == "f" else result
+    return compute(*wide).astype(dtype)
 
 
 def scalar(value: Any, dtype: Any) -> Any:
@@ -118,8 +121,41 @@ def scalar(value: Any, dtype: Any) -> Any:
     return dtype.type(value)
 
 
-def _mismatch(name: str, arrays: Sequence[Any]) -> RuntimeError:
-    shapes = " and ".join([str(tuple(x.shape)) for x in arrays])
-    return RuntimeError(
-        f"`{name}`: shapes {shapes} do not broadcast; counted from the last, dimensions must be equal, 1 or absent"
-    )
+def fitting(value: Any, dtype: Any, name: str, argument: str) -> Any:
+    """:func:`scalar`, for ops that refuse integers which the dtype cannot hold (a negative one may wrap, as in C).
+
+    Raises
+    ------
+    RuntimeError
+        If it does not fit.
+    """
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        lowest = -int(limits.max) if dtype.kind == "u" else int(limits.min)
+        if not lowest <= value <= int(limits.max):
+            expected = f"a number that {dtype.name} can hold, {limits.min} to {limits.max}"
+            raise RuntimeError(takes(name, argument, expected, value))
+        value = int(value)
+    return scalar(value, dtype)
+
+
+def check_shapes(name: str, *shapes: Sequence[int]) -> None:
+    """Raise RuntimeError unless the shapes broadcast."""
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        shown = " and ".join([str(tuple(s)) for s in shapes])
+        raise RuntimeError(
+            f"`{name}`: shapes {shown} do not broadcast; counted from the last, dimensions must be equal, 1 or absent"
+        ) from None
+
+
+def binary_operator(function: Callable[..., Any]) -> Callable[..., Any]:
+    """An op as a Python operator: operands that it does not know are left to their own class."""
+
+    def operator(self: Tensor, other: Any) -> Any:
+        if isinstance(other, (Tensor, int, float)) or hasattr(other, "__array__"):
+            return function(self, other)
+        return NotImplemented
+
+    return operator

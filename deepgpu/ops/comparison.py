@@ -6,58 +6,65 @@ from typing import Any
 
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
-from deepgpu.ops.broadcast import promoted
+from deepgpu.ops.broadcast import binary_operator, elementwise, promoted, scalar
 from deepgpu.ops.cast import cast
 from deepgpu.ops.op import op
 from deepgpu.tensor import Tensor, method
 
 
 class Compare(Node):
-    """A NumPy ufunc whose result has no gradient."""
+    """A NumPy ufunc whose result has no gradient; numbers are taken in the dtype of the tensor beside them."""
 
     non_differentiable = (0,)
 
-    def __init__(self, ufunc: str) -> None:
+    def __init__(self, ufunc: str, op: str) -> None:
         self.ufunc = ufunc
+        self.op = op
 
     def forward(self, *arrays: Any) -> Any:
-        return getattr(self.xp, self.ufunc)(*arrays)
+        dtype = next(a.dtype for a in arrays if hasattr(a, "dtype"))
+        typed = [a if hasattr(a, "dtype") else self.xp.asarray(scalar(a, dtype)) for a in arrays]
+        return elementwise(self.op, getattr(self.xp, self.ufunc), *typed)
+
+
+def _compare(ufunc: str, name: str, *operands: Any) -> Tensor:
+    return Compare(ufunc, name)(*(promoted(name, *operands) if len(operands) == 2 else operands))
 
 
 @op(method=True, inplace=True, differentiable=False)
 def eq(input: Tensor, other: Any) -> Tensor:
     """``input == other``, elementwise."""
-    return Compare("equal")(*promoted(input, other))
+    return _compare("equal", "eq", input, other)
 
 
 @op(method=True, inplace=True, differentiable=False)
 def ne(input: Tensor, other: Any) -> Tensor:
     """``input != other``, elementwise."""
-    return Compare("not_equal")(*promoted(input, other))
+    return _compare("not_equal", "ne", input, other)
 
 
 @op(method=True, inplace=True, differentiable=False)
 def lt(input: Tensor, other: Any) -> Tensor:
     """``input < other``, elementwise."""
-    return Compare("less")(*promoted(input, other))
+    return _compare("less", "lt", input, other)
 
 
 @op(method=True, inplace=True, differentiable=False)
 def le(input: Tensor, other: Any) -> Tensor:
     """``input <= other``, elementwise."""
-    return Compare("less_equal")(*promoted(input, other))
+    return _compare("less_equal", "le", input, other)
 
 
 @op(method=True, inplace=True, differentiable=False)
 def gt(input: Tensor, other: Any) -> Tensor:
     """``input > other``, elementwise."""
-    return Compare("greater")(*promoted(input, other))
+    return _compare("greater", "gt", input, other)
 
 
 @op(method=True, inplace=True, differentiable=False)
 def ge(input: Tensor, other: Any) -> Tensor:
     """``input >= other``, elementwise."""
-    return Compare("greater_equal")(*promoted(input, other))
+    return _compare("greater_equal", "ge", input, other)
 
 
 @op(method=True, differentiable=False)
@@ -69,44 +76,44 @@ def isnan(input: Tensor) -> Tensor:
 @op(method=True, differentiable=False)
 def isinf(input: Tensor) -> Tensor:
     """Where elements are plus or minus infinity."""
-    return Compare("isinf")(input)
+    return _compare("isinf", "isinf", input)
 
 
 @op(method=True, differentiable=False)
 def isfinite(input: Tensor) -> Tensor:
     """Where elements are neither infinite nor NaN."""
-    return Compare("isfinite")(input)
+    return _compare("isfinite", "isfinite", input)
 
 
 @op(method=True, inplace=True, differentiable=False)
 def logical_and(input: Tensor, other: Tensor) -> Tensor:
     """Both are non-zero."""
-    return Compare("logical_and")(*promoted(input, other))
+    return _compare("logical_and", "logical_and", input, other)
 
 
 @op(method=True, inplace=True, differentiable=False)
 def logical_or(input: Tensor, other: Tensor) -> Tensor:
     """One or both are non-zero."""
-    return Compare("logical_or")(*promoted(input, other))
+    return _compare("logical_or", "logical_or", input, other)
 
 
 @op(method=True, inplace=True, differentiable=False)
 def logical_xor(input: Tensor, other: Tensor) -> Tensor:
     """Exactly one is non-zero."""
-    return Compare("logical_xor")(*promoted(input, other))
+    return _compare("logical_xor", "logical_xor", input, other)
 
 
 @op(method=True, inplace=True, differentiable=False)
 def logical_not(input: Tensor) -> Tensor:
     """The element is zero."""
-    return Compare("logical_not")(input)
+    return _compare("logical_not", "logical_not", input)
 
 
 def _bits(ufunc: str, name: str, *operands: Any) -> Tensor:
     for x in operands:
         if isinstance(x, Tensor) and x.dtype.is_floating_point:
             raise RuntimeError(f"`{name}`: takes integer or bool tensors, but got {x.dtype}")
-    return Compare(ufunc)(*(promoted(*operands) if len(operands) == 2 else operands))
+    return _compare(ufunc, name, *operands)
 
 
 @op(method=True, inplace=True, differentiable=False)
@@ -170,10 +177,10 @@ def _loose(function: Any, otherwise: bool) -> Any:
 method(_loose(eq, False), name="__eq__")
 method(_loose(ne, True), name="__ne__")
 for _name, _function in [("lt", lt), ("le", le), ("gt", gt), ("ge", ge)]:
-    method(_function, name=f"__{_name}__")
+    method(binary_operator(_function), name=f"__{_name}__")
 for _name, _function in [("and", bitwise_and), ("or", bitwise_or), ("xor", bitwise_xor)]:
-    method(_function, name=f"__{_name}__")
-    method(_function, name=f"__r{_name}__")
+    method(binary_operator(_function), name=f"__{_name}__")
+    method(binary_operator(_function), name=f"__r{_name}__")
     method(getattr(Tensor, f"{_function.__name__}_"), name=f"__i{_name}__")
 method(bitwise_not, name="__invert__")
 for _alias, _function in [

@@ -6,7 +6,7 @@ from typing import Any
 
 from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
-from deepgpu.ops.broadcast import unbroadcast
+from deepgpu.ops.broadcast import as_operand, unbroadcast
 from deepgpu.ops.op import op
 from deepgpu.tensor import Tensor, method
 
@@ -157,9 +157,16 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return out if bias is None else out + bias
 
 
-method(matmul, name="__matmul__")
+@method(name="__matmul__")
+def _matmul(self: Tensor, other: Any) -> Any:
+    return matmul(self, as_operand(other)) if _is_array(other) else NotImplemented
 
 
 @method(name="__rmatmul__")
-def _rmatmul(self: Tensor, other: Tensor) -> Tensor:
-    return matmul(other, self)
+def _rmatmul(self: Tensor, other: Any) -> Any:
+    return matmul(as_operand(other), self) if _is_array(other) else NotImplemented
+
+
+def _is_array(x: Any) -> bool:
+    """Other operands are left to their own class."""
+    return isinstance(x, Tensor) or hasattr(x, "__array__")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
+from deepgpu.backends.precision import rounded, widened
 from deepgpu.errors import takes
-from deepgpu.ops.broadcast import as_dtype, floating, promoted, unbroadcast
+from deepgpu.ops.broadcast import as_dtype, check_shapes, elementwise, fitting, floating, promoted, unbroadcast
 from deepgpu.ops.cast import cast
 from deepgpu.ops.op import number, op
 from deepgpu.tensor import Tensor, method
@@ -107,7 +109,7 @@ class Rsqrt(Node):
     keep_outputs = (0,)
 
     def forward(self, x: Any) -> Any:
-        return 1 / self.xp.sqrt(x)
+        return rounded(1 / self.xp.sqrt(widened(x)), x.dtype)
 
     def backward(self, g: Tensor) -> Tensor:
         (y,) = self.saved
@@ -118,7 +120,7 @@ class Reciprocal(Node):
     keep_outputs = (0,)
 
     def forward(self, x: Any) -> Any:
-        return 1 / x
+        return self.xp.reciprocal(x)
 
     def backward(self, g: Tensor) -> Tensor:
         (y,) = self.saved
@@ -252,8 +254,9 @@ class Sigmoid(Node):
     keep_outputs = (0,)
 
     def forward(self, x: Any) -> Any:
-        half = x.dtype.type(0.5)
-        return self.xp.tanh(x * half) * half + half
+        wide = widened(x)
+        half = wide.dtype.type(0.5)
+        return rounded(self.xp.tanh(wide * half) * half + half, x.dtype)
 
     def backward(self, g: Tensor) -> Tensor:
         (y,) = self.saved
@@ -286,6 +289,32 @@ class Step(Node):
         return g.new_zeros(g.shape)
 
 
+class Round(Step):
+    """To a number of decimal places, which may be negative."""
+
+    def __init__(self, decimals: int) -> None:
+        super().__init__("rint")
+        self.decimals = decimals
+
+    def forward(self, x: Any) -> Any:
+        wide = widened(x)
+        scale = wide.dtype.type(10.0 ** builtins.abs(self.decimals))
+        up, down = (self.xp.multiply, self.xp.divide) if self.decimals > 0 else (self.xp.divide, self.xp.multiply)
+        return rounded(down(self.xp.rint(up(wide, scale)), scale), x.dtype)
+
+
+class Sign(Step):
+    """-1, 0 or 1; a NaN is neither above nor below 0, and gives 0."""
+
+    def __init__(self) -> None:
+        super().__init__("sign")
+
+    def forward(self, x: Any) -> Any:
+        if x.dtype.kind in "bu":
+            return x != 0 if x.dtype.kind == "b" else self.xp.sign(x)
+        return (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)
+
+
 class Clamp(Node):
     """``min`` and ``max`` are numbers or None. The gradient passes where ``min <= x <= max``."""
 
@@ -296,17 +325,44 @@ class Clamp(Node):
         self.high = high
 
     def forward(self, x: Any) -> Any:
-        y = x if self.low is None else self.xp.maximum(x, x.dtype.type(self.low))
-        return y if self.high is None else self.xp.minimum(y, x.dtype.type(self.high))
+        y = x if self.low is None else self.xp.maximum(x, fitting(self.low, x.dtype, "clamp", "min"))
+        return y if self.high is None else self.xp.minimum(y, fitting(self.high, x.dtype, "clamp", "max"))
 
     def backward(self, g: Tensor) -> Tensor:
         (x,) = self.saved
-        outside = None if self.low is None else x < self.low
-        if self.high is not None:
-            above = x > self.high
-            outside = above if outside is None else outside | above
-        assert outside is not None
-        return g.masked_fill(outside, 0.0)
+        return g.masked_fill(_outside(x, self.low, self.high), 0.0)
+
+
+def _outside(x: Tensor, low: Any, high: Any) -> Tensor:
+    below = None if low is None else x < low
+    if high is None:
+        assert below is not None
+        return below
+    above = x > high
+    return above if below is None else below | above
+
+
+class ClampByTensors(Node):
+    """Bounds are tensors or None. Where ``min > max`` the result is ``max``."""
+
+    keep_inputs = (0, 1, 2)
+
+    def forward(self, x: Any, low: Any, high: Any) -> Any:
+        self.shapes = [None if a is None else a.shape for a in (x, low, high)]
+        y = x if low is None else elementwise("clamp", self.xp.maximum, x, low)
+        return y if high is None else elementwise("clamp", self.xp.minimum, y, high)
+
+    def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, low, high = self.saved
+        gx = g.masked_fill(_outside(x, low, high), 0.0)
+        g_low = g_high = None
+        if low is not None and self.needs_input_grad[1]:
+            takes_low = x < low if high is None else (x < low) & (low < high)
+            g_low = unbroadcast(g.masked_fill(~takes_low, 0.0), self.shapes[1])
+        if high is not None and self.needs_input_grad[2]:
+            takes_high = x > high if low is None else (x > high) | (high < low)
+            g_high = unbroadcast(g.masked_fill(~takes_high, 0.0), self.shapes[2])
+        return unbroadcast(gx, self.shapes[0]), g_low, g_high
 
 
 class Extremum(Node):
@@ -318,7 +374,7 @@ class Extremum(Node):
         self.ufunc = ufunc
 
     def forward(self, a: Any, b: Any) -> Any:
-        return getattr(self.xp, self.ufunc)(a, b)
+        return elementwise(self.ufunc, getattr(self.xp, self.ufunc), a, b)
 
     def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
         a, b = self.saved
@@ -338,10 +394,10 @@ class Where(Node):
         self.shapes = getattr(a, "shape", None), getattr(b, "shape", None)
         # where() would promote a Python number by NumPy's rules, not by ours
         if not hasattr(a, "dtype"):
-            a = b.dtype.type(a)
+            a = fitting(a, b.dtype, "where", "input")
         elif not hasattr(b, "dtype"):
-            b = a.dtype.type(b)
-        return self.xp.where(mask, a, b)
+            b = fitting(b, a.dtype, "where", "other")
+        return elementwise("where", self.xp.where, mask, self.xp.asarray(a), self.xp.asarray(b))
 
     def backward(self, g: Tensor) -> tuple[None, Tensor | None, Tensor | None]:
         (mask,) = self.saved
@@ -415,13 +471,19 @@ def reciprocal(input: Tensor) -> Tensor:
 @op(method=True, inplace=True)
 def square(input: Tensor) -> Tensor:
     """``input ** 2``."""
-    return Square()(input)
+    return Square()(cast(input, dtypes.int64) if input.dtype is dtypes.bool else input)
 
 
 @op(method=True, inplace=True)
 def abs(input: Tensor) -> Tensor:
     """The absolute value; its gradient is 0 at 0."""
+    _refuse_bool(input, "abs")
     return Abs()(input)
+
+
+def _refuse_bool(input: Tensor, name: str) -> None:
+    if input.dtype is dtypes.bool:
+        raise RuntimeError(takes(name, "input", "numbers", "a bool tensor; convert it, e.g. with `.long()`"))
 
 
 @op(method=True, inplace=True)
@@ -490,55 +552,55 @@ def erf(input: Tensor) -> Tensor:
     return Erf()(floating(input))
 
 
-def _whole(ufunc: str, input: Tensor) -> Tensor:
+def _whole(ufunc: str, input: Tensor, name: str) -> Tensor:
     """Rounding leaves integers as they are."""
+    _refuse_bool(input, name)
     return Step(ufunc)(input) if input.dtype.is_floating_point else input.clone()
 
 
 @op(method=True, inplace=True)
 def floor(input: Tensor) -> Tensor:
     """The largest integer not above each element."""
-    return _whole("floor", input)
+    return _whole("floor", input, "floor")
 
 
 @op(method=True, inplace=True)
 def ceil(input: Tensor) -> Tensor:
     """The smallest integer not below each element."""
-    return _whole("ceil", input)
+    return _whole("ceil", input, "ceil")
 
 
 @op(method=True, inplace=True)
 def trunc(input: Tensor) -> Tensor:
     """The integer part of each element."""
-    return _whole("trunc", input)
+    return _whole("trunc", input, "trunc")
 
 
 @op(method=True, inplace=True)
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """Round to the nearest integer, half to even; or to ``decimals`` places."""
-    if decimals == 0:
-        return _whole("rint", input)
-    scale = 10.0**decimals
-    return Step("rint")(input * scale) / scale
+    if decimals == 0 or not input.dtype.is_floating_point:
+        return _whole("rint", input, "round")
+    return Round(decimals)(input)
 
 
 @op(method=True, inplace=True)
 def sign(input: Tensor) -> Tensor:
-    """-1, 0 or 1."""
-    return Step("sign")(input)
+    """-1, 0 or 1; 0 for NaN."""
+    return Sign()(input)
 
 
 @op(method=True, inplace=True)
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """Limit every element to ``[min, max]``, numbers or tensors; None is no limit."""
+    """Limit every element to ``[min, max]``, numbers or tensors; None is no limit. ``max`` wins over ``min``."""
     if min is None and max is None:
         raise RuntimeError(takes("clamp", "min", "a number or a tensor, unless `max` is given", "None for both"))
     low, high = number(min), number(max)
-    if isinstance(low, Tensor) or isinstance(high, Tensor):
-        out = input if low is None else maximum(input, _like(low, input))
-        return out if high is None else minimum(out, _like(high, input))
     d = dtypes.result_type(input, *[b for b in (low, high) if b is not None])
-    return Clamp(low, high)(as_dtype(input, d))
+    x = as_dtype(input, d)
+    if isinstance(low, Tensor) or isinstance(high, Tensor):
+        return ClampByTensors()(x, *[None if b is None else as_dtype(_like(b, x), d) for b in (low, high)])
+    return Clamp(low, high)(x)
 
 
 def _like(x: Any, other: Tensor) -> Tensor:
@@ -547,14 +609,20 @@ def _like(x: Any, other: Tensor) -> Tensor:
 
 @op(method=True)
 def maximum(input: Tensor, other: Tensor) -> Tensor:
-    """The larger of two elements; NaN if either is."""
-    return Extremum("maximum")(*promoted(input, other))
+    """The larger of two elements; NaN if either is. Equal elements share the gradient."""
+    return _extremum("maximum", input, other)
 
 
 @op(method=True)
 def minimum(input: Tensor, other: Tensor) -> Tensor:
-    """The smaller of two elements; NaN if either is."""
-    return Extremum("minimum")(*promoted(input, other))
+    """The smaller of two elements; NaN if either is. Equal elements share the gradient."""
+    return _extremum("minimum", input, other)
+
+
+def _extremum(name: str, input: Tensor, other: Tensor) -> Tensor:
+    if not isinstance(other, Tensor):
+        raise TypeError(takes(name, "other", "a tensor (`clamp` takes numbers)", f"{other!r} of {type(other)}"))
+    return Extremum(name)(*promoted(name, input, other))
 
 
 @op
@@ -562,11 +630,12 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """``input`` where ``condition``, else ``other``; with a condition only, the indices where it holds."""
     if input is None and other is None:
         return condition.nonzero(as_tuple=True)
-    mask = cast(condition, dtypes.bool)
-    a, b = promoted(input, other)
+    if condition.dtype not in (dtypes.bool, dtypes.uint8):
+        raise RuntimeError(takes("where", "condition", "a bool tensor", condition.dtype))
+    a, b = promoted("where", input, other)
     if not isinstance(a, Tensor) and not isinstance(b, Tensor):
-        a = mask.new_full((), a, dtype=dtypes.result_type(a, b))
-    return Where()(mask, a, b)
+        a = condition.new_full((), a, dtype=dtypes.result_type(a, b))
+    return Where()(cast(condition, dtypes.bool), a, b)
 
 
 @method(name="where")
@@ -577,12 +646,18 @@ def _where(self: Tensor, condition: Tensor, other: Any) -> Tensor:
 
 @op(method=True, inplace=True)
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
-    """``input`` with ``value`` where ``mask``."""
+    """``input`` with ``value``, a number or a 0-d tensor, where ``mask``."""
     if mask.dtype is not dtypes.bool:
         raise RuntimeError(takes("masked_fill", "mask", "a bool tensor", mask.dtype))
-    if not isinstance(value, Tensor):
-        value = input.new_full((), value)
-    return Where()(mask, as_dtype(value, input.dtype), input)
+    if isinstance(value, Tensor):
+        if value._data.ndim:
+            raise RuntimeError(takes("masked_fill", "value", "a number or a 0-d tensor", f"shape {tuple(value.shape)}"))
+    else:
+        value = input.new_full((), fitting(number(value), input._data.dtype, "masked_fill", "value"))
+    fill = as_dtype(value, input.dtype)
+    if input._data.shape != mask._data.shape:
+        check_shapes("masked_fill", input._data.shape, mask._data.shape)
+    return Where()(mask, fill, input)
 
 
 absolute, arcsin, arccos, arctan, clip, fix = abs, asin, acos, atan, clamp, trunc

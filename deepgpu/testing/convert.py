@@ -76,5 +76,5 @@ def from_torch(x: Any) -> Any:
 
     if not isinstance(x, torch.Tensor):
         return x
-    t = x.detach().cpu()
+    t = x.detach().cpu() + 0 if x._is_zerotensor() else x.detach().cpu()
     return t.view(torch.int16).numpy().view(ml_dtypes.bfloat16) if t.dtype is torch.bfloat16 else t.numpy()

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import deepgpu.ops
 from deepgpu.ops.op import REGISTRY
 from deepgpu.tensor import Tensor
 from deepgpu.testing.layouts import LAYOUTS
 from deepgpu.testing.samples import FLOATING, INTEGRAL, Maker, Sample
+
+for _module in pkgutil.iter_modules(deepgpu.ops.__path__):  # so that the registry is complete
+    importlib.import_module(f"deepgpu.ops.{_module.name}")
 
 TOLERANCES = {
     "float64": (1e-10, 1e-12),

@@ -27,11 +27,17 @@ class Sample:
         self.args = args
         self.kwargs = kwargs
         self.differentiable = True
+        self.twice = True
         self.smooth = True
 
     def forward_only(self) -> Sample:
         """Only compare results, not gradients."""
-        self.differentiable = self.smooth = False
+        self.differentiable = self.twice = self.smooth = False
+        return self
+
+    def gradient_only(self) -> Sample:
+        """Compare results and gradients, but no second derivatives: PyTorch's are not to be relied on here."""
+        self.twice = self.smooth = False
         return self
 
     def at_kink(self) -> Sample:
@@ -42,7 +48,7 @@ class Sample:
     def map(self, function: Any) -> Sample:
         """The sample with ``function`` applied to every argument."""
         made = Sample(*tree_map(function, self.args), **tree_map(function, self.kwargs))
-        made.differentiable, made.smooth = self.differentiable, self.smooth
+        made.differentiable, made.twice, made.smooth = self.differentiable, self.twice, self.smooth
         return made
 
     def __repr__(self) -> str:
