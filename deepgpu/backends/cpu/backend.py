@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from deepgpu.backends.base import Array, Pair
 from deepgpu.backends.composed import ComposedBackend
-from deepgpu.backends.cpu import conv, erf, gemm
+from deepgpu.backends.cpu import batchnorm, conv, erf, gemm, pool
 
 
 class CPUBackend(ComposedBackend):
@@ -26,9 +24,6 @@ class CPUBackend(ComposedBackend):
 
     def synchronize(self) -> None:
         """Return at once: every call has finished when it returns."""
-
-    def add_at(self, out: Array, index: Any, values: Array) -> None:
-        np.add.at(out, index, values)
 
     def erf(self, x: Array) -> Array:
         return erf.erf(x)
@@ -50,3 +45,62 @@ class CPUBackend(ComposedBackend):
         self, gy: Array, x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
     ) -> Array:
         return conv.wgrad(gy, x, kernel_size, stride, padding, dilation, groups)
+
+    def max_pool2d(
+        self, x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, output_size: Pair
+    ) -> tuple[Array, Array]:
+        return pool.max_pool2d(x, kernel, stride, padding, dilation, output_size)
+
+    def adaptive_max_pool2d(self, x: Array, output_size: Pair) -> tuple[Array, Array]:
+        return pool.adaptive_max_pool2d(x, output_size)
+
+    def pool_scatter(self, gy: Array, index: Array, input_size: Pair) -> Array:
+        return pool.pool_scatter(gy, index, input_size)
+
+    def pool_gather(self, x: Array, index: Array) -> Array:
+        return pool.pool_gather(x, index)
+
+    def avg_pool2d(
+        self,
+        x: Array,
+        kernel: Pair,
+        stride: Pair,
+        padding: Pair,
+        output_size: Pair,
+        count_include_pad: bool,
+        divisor_override: int | None,
+    ) -> Array:
+        return pool.avg_pool2d(x, kernel, stride, padding, output_size, count_include_pad, divisor_override)
+
+    def avg_pool2d_backward(
+        self,
+        gy: Array,
+        input_size: Pair,
+        kernel: Pair,
+        stride: Pair,
+        padding: Pair,
+        count_include_pad: bool,
+        divisor_override: int | None,
+    ) -> Array:
+        return pool.avg_pool2d_backward(gy, input_size, kernel, stride, padding, count_include_pad, divisor_override)
+
+    def adaptive_avg_pool2d(self, x: Array, output_size: Pair) -> Array:
+        return pool.adaptive_avg_pool2d(x, output_size)
+
+    def adaptive_avg_pool2d_backward(self, gy: Array, input_size: Pair) -> Array:
+        return pool.adaptive_avg_pool2d_backward(gy, input_size)
+
+    def batch_norm_train(
+        self, x: Array, weight: Array | None, bias: Array | None, eps: float
+    ) -> tuple[Array, Array, Array]:
+        return batchnorm.batch_norm_train(x, weight, bias, eps)
+
+    def batch_norm_eval(
+        self, x: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
+    ) -> Array:
+        return batchnorm.batch_norm_eval(x, weight, bias, mean, var, eps)
+
+    def batch_norm_backward(
+        self, gy: Array, x: Array, weight: Array | None, mean: Array, var: Array, eps: float, training: bool
+    ) -> tuple[Array, Array, Array]:
+        return batchnorm.batch_norm_backward(gy, x, weight, mean, var, eps, training)

@@ -1,0 +1,112 @@
+"""Batch normalisation on the CPU: see the input as rows of channels, split them over the threads."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from deepgpu.backends.base import Array
+from deepgpu.backends.composed import batchnorm as composed
+from deepgpu.backends.layout import channels_first_view, channels_last_view
+from deepgpu.backends.precision import accumulation_dtype, rounded
+
+WIDTH = 256
+"""Elements that a row should have; pixels of fewer channels are folded together."""
+
+PART = 1 << 14
+"""Elements that are worth a task of their own."""
+
+
+@functools.cache
+def _kernels() -> Any:
+    """The module of kernels; Numba is imported with the first of them."""
+    from deepgpu.kernels.jit import batchnorm
+
+    return batchnorm
+
+
+def batch_norm_train(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
+    """See :meth:`deepgpu.backends.base.Backend.batch_norm_train`."""
+    if x.size == 0:
+        return composed.batch_norm_train(np, x, weight, bias, eps)
+    rows = _rows(x)
+    parts, width = _parts(rows), rows.shape[1]
+    mean, var = np.empty(x.shape[1]), np.empty(x.shape[1])
+    counts, means, squares = np.empty(parts), np.empty((parts, width)), np.empty((parts, width))
+    _kernels().moments(parts, rows, counts, means, squares)
+    _kernels().join_moments(counts, means, squares, mean, var)
+    return _normalise(x, rows, weight, bias, mean, var, eps), mean.astype(rows.dtype), var.astype(rows.dtype)
+
+
+def batch_norm_eval(x: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float) -> Array:
+    """See :meth:`deepgpu.backends.base.Backend.batch_norm_eval`."""
+    if x.size == 0:
+        return composed.batch_norm_eval(np, x, weight, bias, mean, var, eps)
+    return _normalise(x, _rows(x), weight, bias, _vector(mean, np.float64), _vector(var, np.float64), eps)
+
+
+def batch_norm_backward(
+    gy: Array, x: Array, weight: Array | None, mean: Array, var: Array, eps: float, training: bool
+) -> tuple[Array, Array, Array]:
+    """See :meth:`deepgpu.backends.base.Backend.batch_norm_backward`."""
+    if x.size == 0:
+        return composed.batch_norm_backward(np, gy, x, weight, mean, var, eps, training)
+    kernels = _kernels()
+    rows, gradients, C = _rows(x), _rows(gy), x.shape[1]
+    parts, width, dtype = _parts(rows), rows.shape[1], rows.dtype
+    mean, var, scale = _vector(mean, np.float64), _vector(var, np.float64), _vector(weight, np.float64, 1, C)
+    centre = np.tile(mean.astype(dtype), width // C)
+    sums = np.empty((parts, 2, width))
+    kernels.gradient_sums(parts, gradients, rows, centre, sums)
+    gweight, gbias = np.empty(C, dtype), np.empty(C, dtype)
+    of_gy, of_x, constant = np.empty(width, dtype), np.empty(width, dtype), np.empty(width, dtype)
+    kernels.gradient_factors(sums, len(rows), mean, var, scale, eps, gweight, gbias, of_gy, of_x, constant)
+    gx = np.empty(rows.shape, dtype)
+    if training:
+        kernels.input_gradient(parts, gradients, rows, gx, centre, of_gy, of_x, constant, parts)
+    else:  # the statistics are constants: gx = of_gy * gy
+        zero = np.zeros(width, dtype)
+        kernels.normalise(parts, gradients, gx, zero, of_gy, zero, parts)
+    return _like(gx, x), gweight, gbias
+
+
+def _normalise(
+    x: Array, rows: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
+) -> Array:
+    C, width, dtype = x.shape[1], rows.shape[1], rows.dtype
+    centre, scale, shift = np.empty(width, dtype), np.empty(width, dtype), np.empty(width, dtype)
+    weight, bias = _vector(weight, np.float64, 1, C), _vector(bias, np.float64, 0, C)
+    _kernels().affine(mean, var, weight, bias, eps, centre, scale, shift)
+    y = np.empty(rows.shape, dtype)
+    parts = _parts(rows)
+    _kernels().normalise(parts, rows, y, centre, scale, shift, parts)
+    return _like(y, x)
+
+
+def _rows(x: Array) -> Array:
+    """``(N, C, spatial...)`` as contiguous rows of channels, several pixels a row where C is small."""
+    pixels = np.ascontiguousarray(channels_last_view(x), accumulation_dtype(x.dtype))
+    C = x.shape[1]
+    count, fold = x.size // C, 1
+    while count % 2 == 0 and fold * C < WIDTH:
+        count, fold = count // 2, fold * 2
+    return pixels.reshape(count, fold * C)
+
+
+def _like(rows: Array, x: Array) -> Array:
+    """The inverse of :func:`_rows`, in the dtype of `x`."""
+    n, c, *spatial = x.shape
+    return channels_first_view(rounded(rows, x.dtype).reshape(n, *spatial, c))
+
+
+def _parts(rows: Array) -> int:
+    """How many tasks. It depends on the shape only, and with it the order of the sums: any number of threads gives the
+    same bits."""
+    return min(max(rows.size // PART, 1), 64, len(rows))
+
+
+def _vector(x: Array | None, dtype: Any, default: float = 0, size: int = 0) -> Array:
+    """A per-channel argument as a contiguous array; `default` in every place if it is None."""
+    return np.full(size, default, dtype) if x is None else np.ascontiguousarray(x, dtype)

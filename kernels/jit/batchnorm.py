@@ -1,0 +1,181 @@
+"""Batch normalisation (Ioffe and Szegedy, 2015) over the rows of ``x (rows, width)``.
+
+A column is a channel, or several columns are one: the caller may fold ``k`` pixels of ``C`` channels into a row of
+``width = k C``, so that short rows do not leave vectors half empty. Arrays of `width` repeat with period ``C``.
+
+Sums are kept in the input's own precision over ``BLOCK`` rows, where they cannot lose much, and in float64 beyond.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .compile import kernel
+from .parallel import parallel_for
+
+BLOCK = 32
+
+FUSED = {"contract"}  # a * b + c may be rounded once
+
+
+@parallel_for(fastmath=FUSED)
+def moments(part, x, counts, means, squares):
+    """Mean and sum of squared deviations of each column, in each of ``len(counts)`` runs of rows.
+
+    One pass: a block is summed about the mean so far, and its distance from its own mean is corrected for. What the
+    correction subtracts is no more than what the distance adds to the variance, so digits do not cancel, whatever the
+    data. (Chan, Golub and LeVeque, 1983, for the formula that joins two runs.)
+    """
+    rows, width = x.shape
+    first, end = rows * part // len(counts), rows * (part + 1) // len(counts)
+    mean, m2, about = means[part], squares[part], x[first].copy()
+    s, q = np.empty(width, x.dtype), np.empty(width, x.dtype)
+    mean[:], m2[:] = 0, 0
+    for r in range(first, end, BLOCK):
+        n = min(BLOCK, end - r)
+        _block_moments(x[r : r + n], about, s, q)
+        known = r - first
+        share, weight = n / (known + n), known * n / (known + n)
+        for c in range(width):
+            offset = np.float64(s[c]) / n
+            step = about[c] + offset - mean[c]
+            m2[c] += (q[c] - s[c] * offset) + step * step * weight
+            mean[c] += step * share
+            about[c] = mean[c]
+    counts[part] = end - first
+
+
+@kernel(fastmath=FUSED)
+def _block_moments(x, about, s, q):
+    """``s = sum(x - about)`` and ``q = sum((x - about)^2)`` over a few rows: four at once, to touch the sums less."""
+    rows, width = x.shape
+    s[:], q[:] = 0, 0
+    for r in range(0, rows - 3, 4):
+        x0, x1, x2, x3 = x[r], x[r + 1], x[r + 2], x[r + 3]
+        for c in range(width):
+            d0, d1, d2, d3 = x0[c] - about[c], x1[c] - about[c], x2[c] - about[c], x3[c] - about[c]
+            s[c] += (d0 + d1) + (d2 + d3)
+            q[c] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
+    for r in range(rows - rows % 4, rows):
+        row = x[r]
+        for c in range(width):
+            d = row[c] - about[c]
+            s[c] += d
+            q[c] += d * d
+
+
+@kernel
+def join_moments(counts, means, squares, mean, var):
+    """Mean and biased variance of each channel from the runs' of :func:`moments`, all float64."""
+    C = len(mean)
+    parts, width = means.shape
+    share = counts / (counts.sum() * (width // C))
+    mean[:], var[:] = 0, 0
+    for part in range(parts):
+        for first in range(0, width, C):
+            for c in range(C):
+                mean[c] += means[part, first + c] * share[part]
+    for part in range(parts):
+        for first in range(0, width, C):
+            for c in range(C):
+                step = means[part, first + c] - mean[c]
+                var[c] += (squares[part, first + c] / counts[part] + step * step) * share[part]
+
+
+@kernel
+def affine(mean, var, weight, bias, eps, centre, scale, shift):
+    """Fill what :func:`normalise` takes, so that it gives ``(x - mean) / sqrt(var + eps) * weight + bias``.
+
+    `centre` is the mean rounded to the precision of `x`, and `shift` makes up for the rounding: the large part of
+    ``x - mean`` then cancels exactly.
+    """
+    C = len(mean)
+    for c in range(C):
+        centre[c], scale[c] = mean[c], weight[c] / np.sqrt(var[c] + eps)
+        shift[c] = bias[c] + (centre[c] - mean[c]) * scale[c]
+    for array in (centre, scale, shift):
+        _repeat(array, C)
+
+
+@kernel
+def _repeat(array, C):
+    """Fill an array with copies of its first `C` elements."""
+    for first in range(C, len(array), C):
+        array[first : first + C] = array[:C]
+
+
+@parallel_for(fastmath=FUSED)
+def normalise(part, x, y, centre, scale, shift, parts):
+    """``y = (x - centre) * scale + shift`` on one of `parts` runs of rows."""
+    rows, width = x.shape
+    for r in range(rows * part // parts, rows * (part + 1) // parts):
+        a, b = x[r], y[r]
+        for c in range(width):
+            b[c] = (a[c] - centre[c]) * scale[c] + shift[c]
+
+
+@parallel_for(fastmath=FUSED)
+def gradient_sums(part, gy, x, centre, sums):
+    """``sum(gy)`` and ``sum(gy (x - centre))`` of each column, in each of ``len(sums)`` runs of rows."""
+    rows, width = x.shape
+    first, end = rows * part // len(sums), rows * (part + 1) // len(sums)
+    s, q = np.empty(width, x.dtype), np.empty(width, x.dtype)
+    sums[part] = 0
+    for r in range(first, end, BLOCK):
+        n = min(BLOCK, end - r)
+        _block_gradient_sums(gy[r : r + n], x[r : r + n], centre, s, q)
+        for c in range(width):
+            sums[part, 0, c] += s[c]
+            sums[part, 1, c] += q[c]
+
+
+@kernel(fastmath=FUSED)
+def _block_gradient_sums(gy, x, centre, s, q):
+    rows, width = x.shape
+    s[:], q[:] = 0, 0
+    for r in range(0, rows - 1, 2):
+        x0, x1, g0, g1 = x[r], x[r + 1], gy[r], gy[r + 1]
+        for c in range(width):
+            s[c] += g0[c] + g1[c]
+            q[c] += g0[c] * (x0[c] - centre[c]) + g1[c] * (x1[c] - centre[c])
+    if rows % 2:
+        row, g = x[rows - 1], gy[rows - 1]
+        for c in range(width):
+            s[c] += g[c]
+            q[c] += g[c] * (row[c] - centre[c])
+
+
+@kernel
+def gradient_factors(sums, rows, mean, var, weight, eps, gweight, gbias, of_gy, of_x, constant):
+    """The parameters' gradients, and the factors of :func:`input_gradient`.
+
+    With the normalised input ``xhat = (x - mean) invstd`` and means over the batch,
+    ``gx = weight invstd (gy - mean(gy) - xhat mean(gy xhat))``.
+    """
+    C = len(mean)
+    parts, _, width = sums.shape
+    total, product = np.zeros(C), np.zeros(C)
+    for part in range(parts):
+        for first in range(0, width, C):
+            for c in range(C):
+                total[c] += sums[part, 0, first + c]
+                product[c] += sums[part, 1, first + c]
+    pixels = rows * (width // C)
+    for c in range(C):
+        invstd = 1 / np.sqrt(var[c] + eps)
+        gbias[c], gweight[c] = total[c], product[c] * invstd
+        of_gy[c] = weight[c] * invstd
+        of_x[c] = -weight[c] * invstd**3 * product[c] / pixels
+        constant[c] = -weight[c] * invstd * total[c] / pixels
+    for array in (of_gy, of_x, constant):
+        _repeat(array, C)
+
+
+@parallel_for(fastmath=FUSED)
+def input_gradient(part, gy, x, gx, centre, of_gy, of_x, constant, parts):
+    """``gx = of_gy gy + of_x (x - centre) + constant`` on one of `parts` runs of rows."""
+    rows, width = x.shape
+    for r in range(rows * part // parts, rows * (part + 1) // parts):
+        g, a, b = gy[r], x[r], gx[r]
+        for c in range(width):
+            b[c] = of_gy[c] * g[c] + (of_x[c] * (a[c] - centre[c]) + constant[c])
