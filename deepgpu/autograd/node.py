@@ -24,7 +24,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -44,6 +45,10 @@ class Node:
 
     keep_inputs: tuple[int, ...] = ()
     """Inputs that ``backward`` needs; they come first in ``saved``."""
+
+    needed_for: ClassVar[Mapping[int, tuple[int, ...]]] = {}
+    """Inputs to keep only for certain gradients: with ``{0: (1,)}``, input 0 is None in ``saved`` unless input 1
+    requires grad. It saves memory, and lets a tensor be modified in place whose old values nobody needs."""
 
     keep_outputs: tuple[int, ...] = ()
     """Outputs that ``backward`` needs; they come last in ``saved``."""
@@ -143,6 +148,8 @@ class Node:
         saved: list[Any] = []
         for i in self.keep_inputs:
             x = inputs[i]
+            if i in self.needed_for and not any(self.needs_input_grad[j] for j in self.needed_for[i]):
+                x = None
             saved.append((x, x._version.count if x._version is not None else 0) if isinstance(x, Tensor) else (x,))
         for nr, y in enumerate(outputs):
             if nr in self.non_differentiable or y._data.dtype.kind not in "fV":  # V: bfloat16

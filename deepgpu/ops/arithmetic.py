@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -59,6 +59,7 @@ class Sub(Binary):
 class Mul(Binary):
     op = "mul"
     keep_inputs = (0, 1)
+    needed_for: ClassVar = {0: (1,), 1: (0,)}
 
     def compute(self, a: Any, b: Any) -> Any:
         return self.xp.multiply(a, b)
@@ -72,6 +73,7 @@ class Mul(Binary):
 class Div(Binary):
     op = "div"
     keep_inputs = (0, 1)
+    needed_for: ClassVar = {0: (1,)}
 
     def compute(self, a: Any, b: Any) -> Any:
         return self.xp.true_divide(a, b)
