@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import re
-import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -113,10 +112,15 @@ def _digest(*parts: str | bytes) -> str:
     return h.hexdigest()[:24]
 
 
+def _switch() -> list[str]:
+    """DEEPGPU_EMULATOR_UCONTEXT=1 asks for the portable context switch in place of the hand-written one."""
+    return ["-DEMU_UCONTEXT=1"] if os.environ.get("DEEPGPU_EMULATOR_UCONTEXT") == "1" else []
+
+
 @functools.cache
 def _toolchain_digest() -> str:
     """Changes when the compiler, NVIDIA's headers or the emulator itself change."""
-    parts: list[str | bytes] = [str(nvidia_include())]
+    parts: list[str | bytes] = [str(nvidia_include()), *_switch()]
     for program in ("g++", "objcopy"):
         real = Path(tool(program)).resolve()
         status = real.stat()
@@ -135,28 +139,18 @@ def _replace(text_or_bytes: str | bytes, path: Path) -> None:
 
 
 @functools.cache
-def _runtime_archive() -> Path:
+def _runtime_object() -> Path:
     """The compiled runtime, which every module is linked with."""
-    archive = cache_folder() / f"runtime-{_toolchain_digest()}.a"
-    if archive.exists():
-        return archive
-    folder = archive.with_suffix(f".{os.getpid()}")
-    folder.mkdir()
-    sources = sorted(RUNTIME.glob("*.cpp"))
-    command = [tool("g++"), *_COMMON, *_RUNTIME, f"-I{INCLUDE / 'emulator'}", "-isystem", str(nvidia_include()), "-c"]
-    if os.environ.get("DEEPGPU_EMULATOR_UCONTEXT"):
-        command.append("-DEMU_UCONTEXT=1")
-    jobs = [subprocess.Popen([*command, str(s), "-o", str(folder / f"{s.stem}.o")], stderr=subprocess.PIPE, text=True) for s in sources]
-    failures = [job.communicate()[1] for job in jobs if job.wait()]
-    if failures:
-        raise CompileError("the emulator's runtime does not compile:\n" + "\n".join(failures))
-    objects = [folder / f"{s.stem}.o" for s in sources]
-    run(tool("ar"), "rcs", str(folder / "runtime.a"), *map(str, objects))
-    (folder / "runtime.a").replace(archive)
-    for o in objects:
-        o.unlink()
-    folder.rmdir()
-    return archive
+    compiled = cache_folder() / f"runtime-{_toolchain_digest()}.o"
+    if compiled.exists():
+        return compiled
+    # One translation unit: most of the time goes into the standard headers.
+    unit = "".join(f'#include "{path}"\n' for path in sorted(RUNTIME.glob("*.cpp")))
+    command = [tool("g++"), *_COMMON, *_RUNTIME, *_switch(), f"-I{INCLUDE / 'emulator'}", "-isystem", str(nvidia_include())]
+    temporary = compiled.with_name(f"{compiled.name}.{os.getpid()}")
+    run(*command, "-x", "c++", "-c", "-", "-o", str(temporary), text=unit)
+    temporary.replace(compiled)
+    return compiled
 
 
 def _dynamic_shared_assembly(names: list[str]) -> str:
@@ -252,8 +246,7 @@ def _build(
         own = elf.symbols(unit)
         dynamic = [s.name for s in own if s.kind == elf.THREAD_LOCAL and not s.defined and not s.name.startswith("_ZN3emu")]
         assembly.write_text(_dynamic_shared_assembly(dynamic))
-        runtime = ["-Wl,--whole-archive", str(_runtime_archive()), "-Wl,--no-whole-archive"]
-        run(tool("g++"), "-shared", "-Wl,--no-undefined", "-o", str(linked), str(unit), str(assembly), *runtime)
+        run(tool("g++"), "-shared", "-Wl,--no-undefined", "-o", str(linked), str(unit), str(assembly), str(_runtime_object()))
         shared, offset, variables = _variables(own, elf.symbols(linked))
         path = stem.with_suffix(".so")
         linked.replace(path)

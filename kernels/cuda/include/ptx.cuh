@@ -7,6 +7,13 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
+// The emulator wants to know from where the functions of a whole warp are called.
+#if defined(__CUDA_EMULATOR__)
+#define DG_SITE , emu::Site site = {__builtin_FILE(), __builtin_LINE()}
+#else
+#define DG_SITE
+#endif
+
 namespace dg {
 
 // Where a pointer to shared memory lies within it. Address arithmetic in 32 bits, as the instructions take it.
@@ -66,20 +73,20 @@ __device__ __forceinline__ void cp_async_wait_all() {
 // matrix the elements [g][2q] and [g][2q + 1]; transposed, [2q][g] and [2q + 1][g]. A pair of 16-bit elements may as well
 // be one of 32 bits, but then it cannot be transposed.
 #if defined(__CUDA_EMULATOR__)
-#define DG_LDMATRIX(COUNT, TRANSPOSED, PTX, OUTPUTS, ...) emu::ldmatrix(r, COUNT, TRANSPOSED, emu::shared_pointer(row), {__FILE__, __LINE__});
+#define DG_LDMATRIX(COUNT, TRANSPOSED, PTX, OUTPUTS, ...) emu::ldmatrix(r, COUNT, TRANSPOSED, emu::shared_pointer(row), site);
 #elif __CUDA_ARCH__ >= 750
 #define DG_LDMATRIX(COUNT, TRANSPOSED, PTX, OUTPUTS, ...) asm volatile("ldmatrix.sync.aligned.m8n8." PTX ".shared.b16 " OUTPUTS ";" : __VA_ARGS__ : "r"(row) : "memory");
 #else
 #define DG_LDMATRIX(COUNT, TRANSPOSED, PTX, OUTPUTS, ...) __trap();
 #endif
-__device__ __forceinline__ void ldmatrix(unsigned (&r)[1], unsigned row) { DG_LDMATRIX(1, false, "x1", "{%0}, [%1]", "=r"(r[0])) }
-__device__ __forceinline__ void ldmatrix(unsigned (&r)[2], unsigned row) { DG_LDMATRIX(2, false, "x2", "{%0,%1}, [%2]", "=r"(r[0]), "=r"(r[1])) }
-__device__ __forceinline__ void ldmatrix(unsigned (&r)[4], unsigned row) {
+__device__ __forceinline__ void ldmatrix(unsigned (&r)[1], unsigned row DG_SITE) { DG_LDMATRIX(1, false, "x1", "{%0}, [%1]", "=r"(r[0])) }
+__device__ __forceinline__ void ldmatrix(unsigned (&r)[2], unsigned row DG_SITE) { DG_LDMATRIX(2, false, "x2", "{%0,%1}, [%2]", "=r"(r[0]), "=r"(r[1])) }
+__device__ __forceinline__ void ldmatrix(unsigned (&r)[4], unsigned row DG_SITE) {
   DG_LDMATRIX(4, false, "x4", "{%0,%1,%2,%3}, [%4]", "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]))
 }
-__device__ __forceinline__ void ldmatrix_transposed(unsigned (&r)[1], unsigned row) { DG_LDMATRIX(1, true, "x1.trans", "{%0}, [%1]", "=r"(r[0])) }
-__device__ __forceinline__ void ldmatrix_transposed(unsigned (&r)[2], unsigned row) { DG_LDMATRIX(2, true, "x2.trans", "{%0,%1}, [%2]", "=r"(r[0]), "=r"(r[1])) }
-__device__ __forceinline__ void ldmatrix_transposed(unsigned (&r)[4], unsigned row) {
+__device__ __forceinline__ void ldmatrix_transposed(unsigned (&r)[1], unsigned row DG_SITE) { DG_LDMATRIX(1, true, "x1.trans", "{%0}, [%1]", "=r"(r[0])) }
+__device__ __forceinline__ void ldmatrix_transposed(unsigned (&r)[2], unsigned row DG_SITE) { DG_LDMATRIX(2, true, "x2.trans", "{%0,%1}, [%2]", "=r"(r[0]), "=r"(r[1])) }
+__device__ __forceinline__ void ldmatrix_transposed(unsigned (&r)[4], unsigned row DG_SITE) {
   DG_LDMATRIX(4, true, "x4.trans", "{%0,%1,%2,%3}, [%4]", "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]))
 }
 #undef DG_LDMATRIX
@@ -87,7 +94,7 @@ __device__ __forceinline__ void ldmatrix_transposed(unsigned (&r)[4], unsigned r
 // ---- tensor cores (HMMA): D = A * B + D, accumulated in float ------------------------------------------------------
 // Element i of a thread's D: row g (i < 2) or g + 8, column 2q + i % 2, for lane 4 * g + q.
 #if defined(__CUDA_EMULATOR__)
-#define DG_MMA(TWIN, SHAPE) emu::TWIN(d, a, b, d, {__FILE__, __LINE__});
+#define DG_MMA(TWIN, SHAPE) emu::TWIN(d, a, b, d, site);
 #elif __CUDA_ARCH__ >= 800
 #define DG_MMA(TWIN, SHAPE)                                                                              \
   asm volatile("mma.sync.aligned." SHAPE " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"        \
@@ -97,14 +104,14 @@ __device__ __forceinline__ void ldmatrix_transposed(unsigned (&r)[4], unsigned r
 #define DG_MMA(TWIN, SHAPE) __trap();
 #endif
 // 16x16 by 16x8, two elements to a register; the last argument only names the type.
-__device__ __forceinline__ void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], __nv_bfloat16) {
+__device__ __forceinline__ void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], __nv_bfloat16 DG_SITE) {
   DG_MMA(mma_m16n8k16_bf16, "m16n8k16.row.col.f32.bf16.bf16.f32")
 }
-__device__ __forceinline__ void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], __half) {
+__device__ __forceinline__ void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], __half DG_SITE) {
   DG_MMA(mma_m16n8k16_f16, "m16n8k16.row.col.f32.f16.f16.f32")
 }
 // 16x8 by 8x8, TF32: the tensor core reads the upper 19 bits of each float and ignores the others.
-__device__ __forceinline__ void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], float) {
+__device__ __forceinline__ void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], float DG_SITE) {
   DG_MMA(mma_m16n8k8_tf32, "m16n8k8.row.col.f32.tf32.tf32.f32")
 }
 #undef DG_MMA
@@ -134,12 +141,13 @@ __device__ __forceinline__ void store_shared(unsigned address, uint4 v) {
 }
 
 // ---- a barrier for some warps of the block (BAR): `id` 1 to 15, `threads` a multiple of 32 -------------------------
-__device__ __forceinline__ void bar_sync(int id, int threads) {
+__device__ __forceinline__ void bar_sync(int id, int threads DG_SITE) {
 #if defined(__CUDA_EMULATOR__)
-  emu::named_barrier(id, threads, {__FILE__, __LINE__});
+  emu::named_barrier(id, threads, site);
 #else
   asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
 #endif
 }
 
 }  // namespace dg
+#undef DG_SITE

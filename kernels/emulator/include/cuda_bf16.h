@@ -1,7 +1,7 @@
 // cuda_bf16.h -- NVIDIA's header for the host, and after it the functions that it has for the device only.
 #ifndef EMU_CUDA_BF16_H
 #define EMU_CUDA_BF16_H
-#include "cuda_fp16.h"
+#include <cuda_fp16.h>
 #include "emulator/host_macros.h"
 #include_next <cuda_bf16.h>
 #include "emulator/device_macros.h"

@@ -64,20 +64,21 @@ struct Gathered {
   T of[32];
   unsigned lanes;
 };
+// Touches the other lanes' values, which lie on their stacks.
+template <class T>
+EMU_UNCHECKED void exchange(void* const* arguments, unsigned lanes) {
+  for (int i = 0; i < 32; i++) {
+    if (!(lanes >> i & 1)) continue;
+    auto& mine = *static_cast<Gathered<T>*>(arguments[i]);
+    mine.lanes = lanes;
+    for (int j = 0; j < 32; j++)
+      if (lanes >> j & 1) mine.of[j] = static_cast<Gathered<T>*>(arguments[j])->own;
+  }
+}
 template <class T>
 Gathered<T> gather(WarpOperation operation, unsigned mask, T value, Site site) {
   Gathered<T> g = {value, {}, 0};
-  meet(
-      operation, mask, &g,
-      [](void* const* arguments, unsigned lanes) {
-        for (int i = 0; i < 32; i++)
-          if (lanes >> i & 1)
-            for (int j = 0; j < 32; j++)
-              if (lanes >> j & 1) static_cast<Gathered<T>*>(arguments[i])->of[j] = static_cast<Gathered<T>*>(arguments[j])->own;
-        for (int i = 0; i < 32; i++)
-          if (lanes >> i & 1) static_cast<Gathered<T>*>(arguments[i])->lanes = lanes;
-      },
-      site);
+  meet(operation, mask, &g, exchange<T>, site);
   return g;
 }
 template <class T, class Combine>
