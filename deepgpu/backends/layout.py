@@ -27,3 +27,22 @@ def empty_channels_last(xp: Any, shape: Sequence[int], dtype: Any) -> Array:
     """An uninitialised array of logical shape ``(N, C, spatial...)`` on ``(N, spatial..., C)``-contiguous memory."""
     n, c, *spatial = shape
     return channels_first_view(xp.empty((n, *spatial, c), dtype))
+
+
+def is_dense(x: Array) -> bool:
+    """Whether the elements lie end to end in memory, in whatever order of axes."""
+    if x.flags.c_contiguous:
+        return True
+    expected = x.itemsize
+    for stride, size in sorted((stride, size) for stride, size in zip(x.strides, x.shape, strict=True) if size > 1):
+        if stride != expected:
+            return False
+        expected *= size
+    return True
+
+
+def same_layout(x: Array, y: Array) -> bool:
+    """Whether equal places in memory hold equal indices of two arrays of one shape."""
+    if x.strides == y.strides:
+        return True
+    return all(s == t or size == 1 for s, t, size in zip(x.strides, y.strides, x.shape, strict=True))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from deepgpu.backends.base import Array, Pair
 from deepgpu.backends.composed import ComposedBackend
-from deepgpu.backends.cpu import batchnorm, conv, erf, gemm, pool
+from deepgpu.backends.cpu import activation, batchnorm, conv, erf, gemm, optim, pool, softmax
 
 
 class CPUBackend(ComposedBackend):
@@ -104,3 +107,37 @@ class CPUBackend(ComposedBackend):
         self, gy: Array, x: Array, weight: Array | None, mean: Array, var: Array, eps: float, training: bool
     ) -> tuple[Array, Array, Array]:
         return batchnorm.batch_norm_backward(gy, x, weight, mean, var, eps, training)
+
+    def relu(self, x: Array) -> Array:
+        return activation.relu(x)
+
+    def relu_backward(self, gy: Array, y: Array) -> Array:
+        return activation.relu_backward(gy, y)
+
+    def softmax(self, x: Array, axis: int) -> Array:
+        return softmax.softmax(x, axis)
+
+    def log_softmax(self, x: Array, axis: int) -> Array:
+        return softmax.log_softmax(x, axis)
+
+    def softmax_backward(self, gy: Array, y: Array, axis: int) -> Array:
+        return softmax.softmax_backward(gy, y, axis)
+
+    def log_softmax_backward(self, gy: Array, y: Array, axis: int) -> Array:
+        return softmax.log_softmax_backward(gy, y, axis)
+
+    def sgd_step(
+        self, params: Sequence[Array], grads: Sequence[Array], momenta: Sequence[Array] | None, **options: Any
+    ) -> None:
+        optim.sgd_step(params, grads, momenta, **options)
+
+    def adam_step(
+        self,
+        params: Sequence[Array],
+        grads: Sequence[Array],
+        exp_avgs: Sequence[Array],
+        exp_avg_sqs: Sequence[Array],
+        max_exp_avg_sqs: Sequence[Array] | None,
+        **options: Any,
+    ) -> None:
+        optim.adam_step(params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, **options)

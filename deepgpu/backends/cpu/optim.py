@@ -1,0 +1,146 @@
+"""Optimizer steps on the CPU: one kernel call over all parameters, whatever their number and sizes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from deepgpu.backends.base import Array
+from deepgpu.backends.composed import optim as composed
+from deepgpu.backends.layout import is_dense, same_layout
+
+PART = 1 << 14
+"""Elements that are worth a task of their own."""
+
+
+@functools.cache
+def _kernels() -> Any:
+    """The module of kernels; Numba is imported with the first of them."""
+    from deepgpu.kernels.jit import optim
+
+    return optim
+
+
+def sgd_step(
+    params: Sequence[Array],
+    grads: Sequence[Array],
+    momenta: Sequence[Array] | None,
+    *,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
+    maximize: bool,
+    first: bool,
+) -> None:
+    """See :meth:`deepgpu.backends.base.Backend.sgd_step`."""
+    arrays = [params, grads] if momenta is None else [params, grads, momenta]
+    batches, others = _batches(arrays)
+    for batch in batches:
+        factors = (-1 if maximize else 1, lr, momentum, 1 - dampening, weight_decay)
+        batch.run(_kernels().sgd, factors, momenta is not None, nesterov, first)
+    if others:
+        composed.sgd_step(
+            np,
+            *_chosen(others, params, grads, momenta),
+            lr=lr,
+            momentum=momentum,
+            dampening=dampening,
+            weight_decay=weight_decay,
+            nesterov=nesterov,
+            maximize=maximize,
+            first=first,
+        )
+
+
+def adam_step(
+    params: Sequence[Array],
+    grads: Sequence[Array],
+    exp_avgs: Sequence[Array],
+    exp_avg_sqs: Sequence[Array],
+    max_exp_avg_sqs: Sequence[Array] | None,
+    *,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+    maximize: bool,
+) -> None:
+    """See :meth:`deepgpu.backends.base.Backend.adam_step`."""
+    arrays = [params, grads, exp_avgs, exp_avg_sqs]
+    batches, others = _batches(arrays if max_exp_avg_sqs is None else [*arrays, max_exp_avg_sqs])
+    for batch in batches:
+        factors = (
+            -1 if maximize else 1,
+            lr / (1 - beta1**step),
+            1 - beta1,
+            beta2,
+            1 - beta2,
+            (1 - beta2**step) ** -0.5,
+            eps,
+            1 - lr * weight_decay if decoupled else 1,
+            0 if decoupled else weight_decay,
+        )
+        batch.run(_kernels().adam, factors, max_exp_avg_sqs is not None)
+    if others:
+        composed.adam_step(
+            np,
+            *_chosen(others, params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs),
+            step=step,
+            lr=lr,
+            beta1=beta1,
+            beta2=beta2,
+            eps=eps,
+            weight_decay=weight_decay,
+            decoupled=decoupled,
+            maximize=maximize,
+        )
+
+
+class _Batch:
+    """The parameters of one dtype that the kernel can take, as it takes them."""
+
+    def __init__(self, dtype: np.dtype) -> None:
+        self.dtype = dtype
+        self.addresses: list[list[int]] = []
+        self.sizes: list[int] = []
+        self.alive: list[Array] = []  # gradients that were laid out anew; the kernel only has addresses
+
+    def run(self, kernel: Any, factors: Sequence[float], *flags: bool) -> None:
+        offsets = np.zeros(len(self.sizes) + 1, np.int64)
+        np.cumsum(self.sizes, out=offsets[1:])
+        table = np.array(self.addresses, np.int64).T.copy()
+        parts = max(int(offsets[-1]) // PART, 1)
+        like = np.empty(0, self.dtype)
+        kernel(parts, table, offsets, like, *(self.dtype.type(factor) for factor in factors), *flags, parts)
+
+
+def _batches(arrays: Sequence[Sequence[Array]]) -> tuple[list[_Batch], list[int]]:
+    """Parameters in batches, and the indices of those that no kernel takes: half types, gaps, odd states."""
+    batches = {np.dtype(dtype): _Batch(np.dtype(dtype)) for dtype in (np.float32, np.float64)}
+    others = []
+    for i, (param, grad, *states) in enumerate(zip(*arrays, strict=True)):
+        batch = batches.get(param.dtype)
+        alike = all(state.dtype == param.dtype and same_layout(state, param) for state in states)
+        if batch is None or not alike or not is_dense(param):
+            others.append(i)
+            continue
+        if grad.dtype != param.dtype or not same_layout(grad, param):
+            laid_out = np.empty_like(param)
+            laid_out[...] = grad
+            grad = laid_out
+            batch.alive.append(grad)
+        batch.addresses.append([array.ctypes.data for array in (param, grad, *states)])
+        batch.sizes.append(param.size)
+    return [batch for batch in batches.values() if batch.sizes], others
+
+
+def _chosen(indices: list[int], *lists: Sequence[Array] | None) -> list[Any]:
+    return [None if one is None else [one[i] for i in indices] for one in lists]

@@ -1,0 +1,95 @@
+"""Optimizer steps over all parameters of a network in one call; each number is read and written once.
+
+The parameters lie end to end in thought: parameter i is elements ``offsets[i] .. offsets[i + 1]``, and a task is one of
+`parts` equal runs of them, whatever the sizes of the parameters. ``table[k, i]`` is the address of the k-th array of
+parameter i (itself, its gradient, its state): dense, of the dtype of `like`, and laid out alike.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from .compile import kernel
+from .parallel import parallel_for
+
+FUSED = {"contract"}  # a * b + c may be rounded once
+
+
+@intrinsic
+def _pointer(typingctx, address):
+    def generate(context, builder, signature, args):
+        return builder.inttoptr(args[0], ir.IntType(8).as_pointer())
+
+    return types.voidptr(types.intp), generate
+
+
+@kernel
+def _run(table, k, i, first, end, like):
+    """Elements ``first .. end`` of the k-th array of parameter i."""
+    return numba.carray(_pointer(table[k, i] + first * like.itemsize), end - first, like.dtype)
+
+
+@parallel_for(fastmath=FUSED)
+def sgd(part, table, offsets, like, sign, lr, momentum, fresh, weight_decay, has_momentum, nesterov, first_step, parts):
+    """``torch.optim.SGD``. Arrays: parameter, gradient, momentum.
+
+    `sign` is -1 to maximize, `fresh` (1 - dampening) the share of the gradient in the momentum.
+    """
+    start, stop = offsets[-1] * part // parts, offsets[-1] * (part + 1) // parts
+    for i in range(len(offsets) - 1):
+        first, end = max(start, offsets[i]) - offsets[i], min(stop, offsets[i + 1]) - offsets[i]
+        if first >= end:
+            continue
+        p, g = _run(table, 0, i, first, end, like), _run(table, 1, i, first, end, like)
+        if has_momentum:
+            m = _run(table, 2, i, first, end, like)
+            for j in range(end - first):
+                d = sign * g[j]
+                if weight_decay != 0:
+                    d += weight_decay * p[j]
+                v = d if first_step else momentum * m[j] + fresh * d
+                m[j] = v
+                p[j] -= lr * (d + momentum * v if nesterov else v)
+        else:
+            for j in range(end - first):
+                d = sign * g[j]
+                if weight_decay != 0:
+                    d += weight_decay * p[j]
+                p[j] -= lr * d
+
+
+@parallel_for(fastmath=FUSED, error_model="numpy")  # a division that might raise is not vectorised
+def adam(
+    part, table, offsets, like, sign, step, fresh1, beta2, fresh2, correction, eps, decay, weight_decay, amsgrad, parts
+):
+    """Adam (Kingma and Ba, 2015). Arrays: parameter, gradient, mean, mean square, with `amsgrad` its maximum so far.
+
+    `fresh1` and `fresh2` are 1 - beta; `step` is ``lr / (1 - beta1^t)`` and `correction` ``1 / sqrt(1 - beta2^t)``.
+    `decay` is what AdamW (Loshchilov and Hutter, 2019) scales the parameter by first, 1 for none.
+    """
+    start, stop = offsets[-1] * part // parts, offsets[-1] * (part + 1) // parts
+    for i in range(len(offsets) - 1):
+        first, end = max(start, offsets[i]) - offsets[i], min(stop, offsets[i + 1]) - offsets[i]
+        if first >= end:
+            continue
+        p, g = _run(table, 0, i, first, end, like), _run(table, 1, i, first, end, like)
+        m, v = _run(table, 2, i, first, end, like), _run(table, 3, i, first, end, like)
+        highest = _run(table, 4, i, first, end, like) if amsgrad else v
+        for j in range(end - first):
+            d = sign * g[j]
+            w = decay * p[j]
+            if weight_decay != 0:
+                d += weight_decay * w
+            mean = m[j] + fresh1 * (d - m[j])
+            square = beta2 * v[j] + fresh2 * (d * d)
+            m[j], v[j] = mean, square
+            if amsgrad:
+                h = highest[j]
+                square = h if h > square else square
+                highest[j] = square
+            p[j] = w - step * mean / (math.sqrt(square) * correction + eps)
