@@ -11,11 +11,16 @@ from deepgpu.autograd.node import Node
 from deepgpu.tensor import Tensor, wrap
 
 
-def assign(target: Tensor, result: Tensor, op: str) -> Tensor:
+def assign(target: Tensor, result: Tensor, op: str, was: Tensor | None = None) -> Tensor:
     """Make ``target`` hold the values and the history of ``result``, and return it.
 
     If nothing else ever saw the target's memory, it simply takes over the result's; otherwise the values are copied in,
     and views and saved tensors notice through the version counter.
+
+    Parameters
+    ----------
+    was
+        The :func:`stand_in` that ``result`` was computed from, if there was one.
 
     Raises
     ------
@@ -43,6 +48,8 @@ def assign(target: Tensor, result: Tensor, op: str) -> Tensor:
     if adopt:
         target._data = result._data
     else:
+        if was is not None and was is not target:
+            _part(was)
         target._data[...] = result._data
     version = target._shared_version()
     version.count += 1
@@ -74,6 +81,23 @@ def _alias(t: Tensor) -> Tensor:
     other = wrap(t._data, t._backend)
     other._node, other._output, other.requires_grad = t._node, t._output, t.requires_grad
     return other
+
+
+def stand_in(target: Tensor) -> Tensor:
+    """What an op made of several takes for a tensor that its result will overwrite.
+
+    The nodes on the way save the stand-in, which keeps the old values; ``target`` itself will hold the new ones. An op
+    of a single node needs none: :func:`assign` lets it keep the old values.
+    """
+    return _alias(target) if state.enabled and target.requires_grad else target
+
+
+def _part(was: Tensor) -> None:
+    """Move a stand-in to memory of its own, as its old memory is about to be overwritten."""
+    was._data = was._data.copy()
+    if was._version is not None:  # views of it stay behind, and must notice
+        was._version.count += 1
+        was._version = None
 
 
 def _snapshot(node: Node, target: Tensor, copy: bool) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
+from deepgpu.errors import takes
 from deepgpu.ops.broadcast import binary_operator, elementwise, promoted, scalar
 from deepgpu.ops.cast import cast
 from deepgpu.ops.op import op
@@ -143,6 +144,10 @@ def bitwise_not(input: Tensor) -> Tensor:
 @op(method=True, differentiable=False)
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
     """``|input - other| <= atol + rtol |other|``, elementwise; infinities are close if equal."""
+    if input.dtype is not other.dtype:
+        raise RuntimeError(takes("isclose", "other", f"the dtype of `input`, {input.dtype}", other.dtype))
+    if input.dtype is dtypes.bool:
+        input, other = cast(input, dtypes.get_default_dtype()), cast(other, dtypes.get_default_dtype())
     difference = (input - other).abs()
     close = eq(input, other) | (le(difference, atol + rtol * other.abs()) & isfinite(difference))
     return close | (isnan(input) & isnan(other)) if equal_nan else close

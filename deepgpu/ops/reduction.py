@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import builtins
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
+from deepgpu.ops.assign import assign
 from deepgpu.ops.broadcast import as_dtype
 from deepgpu.ops.cast import cast
 from deepgpu.ops.dims import dimension, dimensions
 from deepgpu.ops.op import op
-from deepgpu.tensor import Tensor
+from deepgpu.tensor import Tensor, method
 
 
 def accumulator(dtype: Any) -> Any:
@@ -44,6 +46,33 @@ class Sum(Reduction):
 
     def backward(self, g: Tensor) -> Tensor:
         return self.spread(g, self.shape)
+
+
+class Mean(Reduction):
+    """The sum in the accumulator's dtype, divided before it is rounded: a mean of half numbers does not overflow."""
+
+    def forward(self, x: Any) -> Any:
+        self.shape = x.shape
+        self.count = math.prod([x.shape[d] for d in self.dims])
+        total = x.sum(axis=self.dims, dtype=accumulator(x.dtype), keepdims=self.keepdim)
+        return (total / total.dtype.type(self.count)).astype(x.dtype, copy=False)  # the mean of nothing is NaN
+
+    def backward(self, g: Tensor) -> Tensor:
+        return self.spread(g / builtins.max(self.count, 1), self.shape)
+
+
+class Root(Node):
+    """The square root of a variance; its gradient is 0 at 0, where all elements are equal."""
+
+    keep_outputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.sqrt(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (y,) = self.saved
+        zero = y.detach() == 0
+        return (g / (2 * y.masked_fill(zero, 1.0))).masked_fill(zero, 0.0)
 
 
 class Prod(Reduction):
@@ -172,44 +201,59 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtypes
     x = cast(input, dtype) if dtype is not None else input
     if not x.dtype.is_floating_point:
         raise RuntimeError(takes("mean", "input", "a floating-point tensor (or pass `dtype`)", x.dtype))
-    dims = dimensions(dim, x._data.ndim, "mean")
-    return Sum(dims, keepdim)(x) / _count(x, dims)
+    return Mean(dimensions(dim, x._data.ndim, "mean"), keepdim)(x)
 
 
-def _count(x: Tensor, dims: tuple[int, ...]) -> int:
-    n = 1
-    for d in dims:
-        n *= x._data.shape[d]
-    return n if n else math.nan  # type: ignore[return-value] # the mean of nothing is NaN
+def _variance(
+    input: Tensor, dim: Any, unbiased: bool | None, keepdim: bool, correction: float | None, name: str
+) -> Tensor:
+    if isinstance(dim, bool):  # var(input, unbiased)
+        dim, unbiased = None, dim
+    if correction is None:
+        correction = 1 if unbiased is None else int(unbiased)
+    elif unbiased is not None:
+        raise TypeError(f"`{name}`: `unbiased` is the older name of `correction`; give one of them")
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(takes(name, "input", "a floating-point tensor", input.dtype))
+    dims = dimensions(dim, input._data.ndim, name)
+    x = cast(input, dtypes.float32) if input._data.itemsize == 2 else input
+    deviation = x - Mean(dims, True)(x)
+    degrees = builtins.max(math.prod([input._data.shape[d] for d in dims]) - correction, 0)
+    return Sum(dims, keepdim)(deviation * deviation) / float(degrees)
 
 
 @op(method=True)
 def var(
-    input: Tensor, dim: Any = None, *, correction: float = 1, unbiased: bool | None = None, keepdim: bool = False
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
 ) -> Tensor:
     """The variance over ``dim``: squared deviations from the mean, summed and divided by ``n - correction``.
 
-    ``unbiased`` is the older name: True for ``correction=1``, False for 0.
+    Parameters
+    ----------
+    correction
+        1 by default: the unbiased estimate.
+    unbiased
+        The older name: True for ``correction=1``, False for 0.
     """
-    if isinstance(dim, bool):
-        dim, unbiased = None, dim
-    if unbiased is not None:
-        correction = int(unbiased)
-    dims = dimensions(dim, input._data.ndim, "var")
-    deviation = input - mean(input, dims, True) if dims else input - input
-    n = 1
-    for d in dims:
-        n *= input._data.shape[d]
-    left = builtins.max(n - correction, 0)
-    return Sum(dims, keepdim)(deviation * deviation) / (left if left else 0.0)
+    return cast(_variance(input, dim, unbiased, keepdim, correction, "var"), input.dtype)
 
 
 @op(method=True)
 def std(
-    input: Tensor, dim: Any = None, *, correction: float = 1, unbiased: bool | None = None, keepdim: bool = False
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
 ) -> Tensor:
-    """The standard deviation over ``dim``: the root of :func:`var`."""
-    return var(input, dim, correction=correction, unbiased=unbiased, keepdim=keepdim).sqrt()
+    """The standard deviation over ``dim``: the root of :func:`var`, with the gradient 0 where it is 0."""
+    return cast(Root()(_variance(input, dim, unbiased, keepdim, correction, "std")), input.dtype)
 
 
 @op(method=True)
@@ -268,38 +312,59 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     return _extremum(input, dim, keepdim, "min")
 
 
+def _position(input: Tensor, dim: int | None, keepdim: bool, name: str) -> Tensor:
+    if input.dtype is dtypes.bool:
+        raise RuntimeError(takes(name, "input", "numbers", "a bool tensor; convert it, e.g. with `.long()`"))
+    d = None if dim is None else dimension(dim, input._data.ndim, name)
+    every = tuple(range(input._data.ndim))
+    _refuse_empty(input, every if d is None else every[d : d + 1], name)
+    return ArgExtremum(d if every else None, keepdim, name)(input)
+
+
 @op(method=True, differentiable=False)
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index of the first maximum: of the flattened tensor, or along ``dim``."""
-    d = None if dim is None else dimension(dim, input._data.ndim, "argmax")
-    _refuse_empty(input, tuple(range(input._data.ndim)) if d is None else (d,), "argmax")
-    return ArgExtremum(d, keepdim, "argmax")(input)
+    return _position(input, dim, keepdim, "argmax")
 
 
 @op(method=True, differentiable=False)
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index of the first minimum: of the flattened tensor, or along ``dim``."""
-    d = None if dim is None else dimension(dim, input._data.ndim, "argmin")
-    _refuse_empty(input, tuple(range(input._data.ndim)) if d is None else (d,), "argmin")
-    return ArgExtremum(d, keepdim, "argmin")(input)
+    return _position(input, dim, keepdim, "argmin")
+
+
+def _predicate(input: Tensor, dim: Any, keepdim: bool, name: str) -> Tensor:
+    nothing = isinstance(dim, Sequence) and not dim  # here an empty list reduces nothing; sums take it for all
+    dims = () if nothing else dimensions(dim, input._data.ndim, name)
+    found = Predicate(dims, keepdim, name)(input)
+    return cast(found, dtypes.uint8) if input.dtype is dtypes.uint8 else found
 
 
 @op(method=True, differentiable=False)
 def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """Whether one element is non-zero."""
-    return Predicate(dimensions(dim, input._data.ndim, "any"), keepdim, "any")(input)
+    """Whether one element is non-zero; uint8 tensors give uint8."""
+    return _predicate(input, dim, keepdim, "any")
 
 
 @op(method=True, differentiable=False)
 def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """Whether all elements are non-zero."""
-    return Predicate(dimensions(dim, input._data.ndim, "all"), keepdim, "all")(input)
+    """Whether all elements are non-zero; uint8 tensors give uint8."""
+    return _predicate(input, dim, keepdim, "all")
 
 
-@op(method=True, inplace=True)
+@op(method=True)
 def cumsum(input: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Tensor:
-    """Running sums along ``dim``."""
+    """Running sums along ``dim``; integers as int64."""
     return Cumsum(dimension(dim, input._data.ndim, "cumsum"))(_summable(input, dtype))
+
+
+@method
+def cumsum_(self: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Tensor:
+    """In-place version of :func:`cumsum`, in this dtype."""
+    if dtype not in (None, self.dtype):
+        raise RuntimeError(takes("cumsum_", "dtype", f"that of the tensor, {self.dtype}", dtype))
+    found = cumsum(self, dim)
+    return assign(self, found if self.dtype is dtypes.bool else cast(found, self.dtype), "cumsum_")
 
 
 @op(method=True)
@@ -307,6 +372,8 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """``log(sum(exp(input)))`` over dimensions, without overflow."""
     x = as_dtype(input, input.dtype if input.dtype.is_floating_point else dtypes.get_default_dtype())
     dims = dimensions(dim, x._data.ndim, "logsumexp")
+    if x._data.size == 0:
+        return sum(x.exp(), dims, keepdim).log()
     top = amax(x.detach(), dims, True)
     top = top.masked_fill(top.isinf(), 0.0)
     out = (x - top).exp().sum(dims, True).log() + top
@@ -320,6 +387,8 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False) 
     ``inf`` and ``-inf`` give the largest and the smallest absolute value, 0 the number of non-zero elements.
     """
     dims = dimensions(dim, input._data.ndim, "norm")
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(takes("norm", "input", "a floating-point tensor", input.dtype))
     order = 2.0 if p in ("fro", None) else float(p)
     if order == 2:
         return _root_of_squares(input, dims, keepdim)
