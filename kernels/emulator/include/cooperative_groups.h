@@ -90,6 +90,8 @@ class thread_block_tile : public coalesced_group {
 
  public:
   EMU_INLINE thread_block_tile() : coalesced_group(details::segment(SIZE)) {}
+  template <class Other>
+  EMU_INLINE thread_block_tile(const thread_block_tile<SIZE, Other>&) : thread_block_tile() {}  // what it is a part of does not matter
   static constexpr unsigned num_threads() { return SIZE; }
   static constexpr unsigned size() { return SIZE; }
   EMU_INLINE unsigned thread_rank() const { return emu::self->lane % SIZE; }
