@@ -12,7 +12,8 @@ from deepgpu.backends.base import Array
 def accumulation_dtype(dtype: Any) -> np.dtype:
     """The dtype in which sums over elements of `dtype` are kept: float32 for float16 and bfloat16, else `dtype`."""
     dtype = np.dtype(dtype)
-    return np.dtype(np.float32) if dtype.itemsize == 2 else dtype
+    half = dtype.itemsize == 2 and dtype.kind not in "iu"  # NumPy knows bfloat16 as a kind of its own, not as "f"
+    return np.dtype(np.float32) if half else dtype
 
 
 def widened(x: Array) -> Array:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from deepgpu.backends.base import Array
+from deepgpu.backends.precision import rounded, widened
 
 
 def relu(xp: Any, x: Array) -> Array:
     """``max(x, 0)``; NaN stays NaN."""
-    return xp.maximum(x, x.dtype.type(0), out=xp.empty_like(x))
+    y = xp.empty_like(x)
+    y[...] = xp.maximum(widened(x), 0)
+    return y
 
 
 def relu_backward(xp: Any, gy: Array, y: Array) -> Array:
     """``gy`` where ``y > 0``, else 0: a NaN or an infinity in `gy` does not pass where the unit was off."""
-    return xp.where(y > 0, gy, gy.dtype.type(0))
+    g = widened(gy)
+    return rounded(xp.where(widened(y) > 0, g, g.dtype.type(0)), gy.dtype)

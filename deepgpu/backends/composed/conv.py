@@ -63,10 +63,8 @@ def _unfold(
     n, c = x.shape[:2]
     (r, s), (p, q) = kernel, output_size
     windows = xp.zeros((r * s, n, c, p, q), x.dtype)
-    for tap, (inside, outside) in zip(
-        windows, taps(x.shape[2:], kernel, stride, padding, dilation, output_size), strict=True
-    ):
-        tap[outside] = x[inside]
+    for i, (inside, outside) in enumerate(taps(x.shape[2:], kernel, stride, padding, dilation, output_size)):
+        windows[i][outside] = x[inside]
     channels = c // groups
     by_group = windows.reshape(r * s, n, groups, channels, p, q).transpose(2, 1, 4, 5, 3, 0)
     return by_group.reshape(groups, n * p * q, channels * r * s)

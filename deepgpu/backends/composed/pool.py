@@ -20,16 +20,17 @@ def max_pool2d(
 ) -> tuple[Array, Array]:
     """``(y, index)``. A window that meets no element (all padding) gives minus infinity and the index -1."""
     n, c, h, w = x.shape
-    y = xp.full((n, c, *output_size), -np.inf, x.dtype)
+    values = widened(x)
+    y = xp.full((n, c, *output_size), -np.inf, values.dtype)
     index = xp.full(y.shape, -1, np.int32)
     position = xp.arange(h * w, dtype=np.int32).reshape(1, 1, h, w)
     for inside, outside in taps(x.shape[2:], kernel, stride, padding, dilation, output_size):
-        v, best, where = x[inside], y[outside], index[outside]
+        v, best, where = values[inside], y[outside], index[outside]
         # PyTorch's comparison: a NaN always wins, and minus infinity wins over nothing seen so far
         wins = (v > best) | (v != v) | (where < 0)
         y[outside] = xp.where(wins, v, best)
         index[outside] = xp.where(wins, position[inside], where)
-    return channels_last(xp, y), channels_last(xp, index)
+    return channels_last(xp, rounded(y, x.dtype)), channels_last(xp, index)
 
 
 def adaptive_max_pool2d(xp: Any, x: Array, output_size: Pair) -> tuple[Array, Array]:
@@ -60,8 +61,8 @@ def pool_gather(xp: Any, x: Array, index: Array) -> Array:
     """The elements of each plane of `x` at `index`, 0 where the index is negative."""
     n, c, h, w = x.shape
     flat = index.reshape(n, c, index.shape[2] * index.shape[3])
-    y = xp.take_along_axis(x.reshape(n, c, h * w), xp.maximum(flat, 0), axis=2)
-    return channels_last(xp, xp.where(flat < 0, x.dtype.type(0), y).reshape(index.shape))
+    y = xp.take_along_axis(widened(x).reshape(n, c, h * w), xp.maximum(flat, 0), axis=2)
+    return channels_last(xp, rounded(xp.where(flat < 0, y.dtype.type(0), y), x.dtype).reshape(index.shape))
 
 
 def avg_pool2d(

@@ -1,0 +1,67 @@
+"""The CUDA backend as far as a machine without a GPU can tell, on a stand-in for CuPy."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from deepgpu.backends import registry
+from deepgpu.backends.base import Backend
+
+from ..conftest import FakeDevice
+
+
+@pytest.fixture
+def cuda(fake_cupy):
+    fake_cupy(2)
+    backend = registry.get("cuda", 1)
+    FakeDevice.entered = []
+    return backend
+
+
+def test_every_method_of_the_contract_runs_on_the_backend_s_device(cuda):
+    methods = [name for name, _ in inspect.getmembers(Backend, inspect.isfunction) if not name.startswith("_")]
+    assert len(methods) > 25
+    for name in methods:
+        with pytest.raises(TypeError):  # the device is entered before the arguments are found missing
+            getattr(cuda, name)(no_such_argument=0)
+    assert [1] * len(methods) == FakeDevice.entered
+
+
+def test_copies_there_and_back(cuda):
+    x = np.arange(3.0)
+    there = cuda.from_numpy(x)
+    assert registry.backend_of(there) is cuda
+    back = cuda.to_numpy(there)
+    assert type(back) is np.ndarray
+    np.testing.assert_array_equal(back, x)
+    assert not np.shares_memory(back, x)
+
+
+def test_synchronize_waits_for_the_device(cuda):
+    cuda.synchronize()
+    assert FakeDevice.synchronized == [1]
+
+
+def test_computes_like_the_cpu(cuda, rng_arrays):
+    """One op a family: the formulas themselves are judged in tests/backends/cpu, on NumPy."""
+    x, w, gy = rng_arrays((2, 4, 6, 6), (8, 2, 3, 3), (2, 8, 6, 6))
+    cpu = registry.get("cpu")
+    geometry = ((1, 1), (1, 1), (1, 1), 2)
+    for name, args in {
+        "matmul": (x, w[0, 0, 0, 0] * np.ones((6, 5))),
+        "conv2d_fprop": (x, w, None, *geometry),
+        "conv2d_dgrad": (gy, w, (6, 6), *geometry),
+        "conv2d_wgrad": (gy, x, (3, 3), *geometry),
+        "avg_pool2d": (x, (2, 2), (2, 2), (0, 0), (3, 3), True, None),
+        "relu": (x,),
+        "softmax": (x, 1),
+    }.items():
+        expected = getattr(cpu, name)(*args)
+        np.testing.assert_allclose(getattr(cuda, name)(*args), expected, rtol=1e-12, atol=1e-12, err_msg=name)
+
+
+@pytest.fixture
+def rng_arrays():
+    rng = np.random.default_rng(0)
+    return lambda *shapes: [rng.standard_normal(shape) for shape in shapes]
