@@ -89,6 +89,8 @@ def stand_in(target: Tensor) -> Tensor:
     The nodes on the way save the stand-in, which keeps the old values; ``target`` itself will hold the new ones. An op
     of a single node needs none: :func:`assign` lets it keep the old values.
     """
+    if target._view is not None:
+        target._refresh_view()
     return _alias(target) if state.enabled and target.requires_grad else target
 
 
@@ -124,6 +126,18 @@ def _rebase(view: Tensor, result: Tensor) -> None:
     holder = wrap(base._data, base._backend)
     node._record((previous, result), (holder,))
     base._node, base._output, base.requires_grad = node, 0, True
+
+
+def become_view(target: Tensor, function: Callable[[Tensor], Tensor], op: str) -> Tensor:
+    """Make ``target`` the view ``function(target)`` of its own memory, and return it."""
+    if state.enabled and target.requires_grad:
+        _refuse_leaves(target, op)
+    before = _alias(target)
+    before._version, before._view = target._shared_version(), target._view
+    view = function(before)
+    for name in ("_data", "_node", "_output", "_version", "_view", "requires_grad"):
+        setattr(target, name, getattr(view, name))
+    return target
 
 
 class ViewScatter(Node):

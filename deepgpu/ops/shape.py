@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from deepgpu import dtypes
 from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
-from deepgpu.ops.broadcast import as_dtype
+from deepgpu.ops.assign import become_view
+from deepgpu.ops.broadcast import as_dtype, check_shapes
 from deepgpu.ops.dims import dimension, dimensions, sizes
 from deepgpu.ops.op import op
 from deepgpu.tensor import Tensor, method
@@ -106,6 +111,22 @@ class SliceScatter(Node):
         return Slice(self.index)(g)
 
 
+class Tile(Node):
+    """Copies side by side; ``times`` has at least as many numbers as there are dimensions."""
+
+    def __init__(self, times: tuple[int, ...]) -> None:
+        self.times = times
+
+    def forward(self, x: Any) -> Any:
+        self.source = x.shape
+        return self.xp.tile(x, self.times)
+
+    def backward(self, g: Tensor) -> Tensor:
+        own = (1,) * (len(self.times) - len(self.source)) + self.source
+        apart = Reshape(tuple([s for r, n in zip(self.times, own, strict=True) for s in (r, n)]))(g)
+        return Reshape(self.source)(apart.sum(tuple(range(0, 2 * len(own), 2))) if own else apart)
+
+
 class Flip(Node):
     def __init__(self, dims: tuple[int, ...]) -> None:
         self.dims = dims
@@ -201,13 +222,13 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     One size may be -1: it is what remains.
     """
     wanted = sizes(shape)
-    return Reshape(_fill_in(wanted, input, "reshape"))(input)
+    return Reshape(_fill_in(wanted, input._data.size, "reshape"))(input)
 
 
 @op(method=True)
 def view(input: Tensor, *shape: Any) -> Tensor:
     """As :func:`reshape`: where PyTorch would refuse because the strides do not permit a view, this copies."""
-    return Reshape(_fill_in(sizes(shape), input, "view"))(input)
+    return Reshape(_fill_in(sizes(shape), input._data.size, "view"))(input)
 
 
 @method
@@ -222,21 +243,15 @@ def reshape_as(input: Tensor, other: Tensor) -> Tensor:
     return reshape(input, *other.shape)
 
 
-def _fill_in(shape: tuple[int, ...], input: Tensor, name: str) -> tuple[int, ...]:
-    total = known = input._data.size
-    if shape.count(-1) == 1:
-        known = 1
-        for s in shape:
-            known *= s if s != -1 else 1
-        if known and total % known == 0:
+def _fill_in(shape: tuple[int, ...], total: int, name: str, argument: str = "shape") -> tuple[int, ...]:
+    """The sizes with -1 replaced by what remains of ``total`` elements."""
+    known = math.prod([s for s in shape if s != -1])
+    if min(shape, default=0) >= -1:
+        if shape.count(-1) == 1 and known and total % known == 0:
             return tuple([total // known if s == -1 else s for s in shape])
-    elif shape.count(-1) == 0:
-        known = 1
-        for s in shape:
-            known *= s
-        if known == total:
+        if -1 not in shape and known == total:
             return shape
-    raise RuntimeError(takes(name, "shape", f"sizes with {total} elements in all", f"{list(shape)}"))
+    raise RuntimeError(takes(name, argument, f"sizes with {total} elements in all, one of them -1", f"{list(shape)}"))
 
 
 @op(method=True)
@@ -260,7 +275,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """Split dimension ``dim`` into several."""
     d = dimension(dim, input._data.ndim, "unflatten")
     shape = input._data.shape
-    part = _fill_in(tuple(sizes), input.new_empty((shape[d],)), "unflatten")
+    part = _fill_in(tuple(sizes), shape[d], "unflatten", "sizes")
     return Reshape((*shape[:d], *part, *shape[d + 1 :]))(input)
 
 
@@ -284,9 +299,11 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     """The dimensions in another order, as a view."""
     order = sizes(dims)
     ndim = input._data.ndim
-    if len(order) != ndim or len({d % ndim for d in order}) != ndim:
+    if len(order) == ndim:
+        order = tuple([dimension(d, ndim, "permute", "dims") for d in order])
+    if len(order) != ndim or len(set(order)) != ndim:
         raise RuntimeError(takes("permute", "dims", f"each of the {ndim} dimensions once", f"{order}"))
-    return Permute(tuple([dimension(d, ndim, "permute", "dims") for d in order]))(input)
+    return Permute(order)(input)
 
 
 @op(method=True)
@@ -318,6 +335,10 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     dst = [dimension(d, ndim, "movedim", "destination") for d in dst]
     if len(src) != len(dst):
         raise RuntimeError(f"`movedim`: {len(src)} sources but {len(dst)} destinations")
+    if len(set(src)) != len(src) or len(set(dst)) != len(dst):
+        raise RuntimeError(f"`movedim`: a dimension is named twice in {source} or {destination}")
+    if ndim == 0:
+        return Permute(())(input)
     order = [d for d in range(ndim) if d not in src]
     for d, s in sorted(zip(dst, src, strict=True)):
         order.insert(d, s)
@@ -333,9 +354,10 @@ def expand(input: Tensor, *shape: Any) -> Tensor:
     for i, s in enumerate(wanted):
         if s == -1 and i >= added:
             wanted[i] = own[i - added]
-    fits = added >= 0 and -1 not in wanted
+    fits = added >= 0 and min(wanted, default=0) >= 0
     if not fits or any(s not in (1, wanted[added + i]) for i, s in enumerate(own)):
-        raise RuntimeError(takes("expand", "sizes", f"a shape that {list(own)} can be broadcast to", f"{list(shape)}"))
+        given = list(sizes(shape))
+        raise RuntimeError(takes("expand", "sizes", f"a shape that {list(own)} can be broadcast to", given))
     return Expand(tuple(wanted))(input)
 
 
@@ -354,9 +376,9 @@ def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
 @op
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     """All tensors expanded to their common shape."""
-    import numpy as np
-
-    shape = np.broadcast_shapes(*[t._data.shape for t in tensors])
+    shapes = [t._data.shape for t in tensors]
+    check_shapes("broadcast_tensors", *shapes)
+    shape = np.broadcast_shapes(*shapes)
     return tuple([expand(t, *shape) for t in tensors])
 
 
@@ -364,13 +386,10 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
 def repeat(input: Tensor, *repeats: Any) -> Tensor:
     """Copies of the whole tensor along each dimension."""
     times = sizes(repeats)
-    shape = input._data.shape
-    if len(times) < len(shape):
-        raise RuntimeError(takes("repeat", "repeats", f"at least {len(shape)} numbers", f"{times}"))
-    own = (1,) * (len(times) - len(shape)) + shape
-    spread = [s for r, n in zip(times, own, strict=True) for s in (r, n)]
-    x = reshape(input, *[s for n in own for s in (1, n)])
-    return expand(x, *spread).reshape([r * n for r, n in zip(times, own, strict=True)])
+    if len(times) < input._data.ndim or min(times, default=0) < 0:
+        expected = f"at least {input._data.ndim} numbers that are not negative"
+        raise RuntimeError(takes("repeat", "repeats", expected, f"{times}"))
+    return Tile(times)(input)
 
 
 @op(method=True)
@@ -378,8 +397,10 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """``length`` elements of dimension ``dim`` from ``start`` on, as a view."""
     d = dimension(dim, input._data.ndim, "narrow")
     size = input._data.shape[d]
+    if not -size <= start <= size:
+        raise IndexError(takes("narrow", "start", f"a position in -{size}..{size}", start))
     start = start + size if start < 0 else start
-    if not 0 <= start <= size - length:
+    if not 0 <= length <= size - start:
         raise RuntimeError(f"`narrow`: {start} + {length} lies outside of dimension {d} of size {size}")
     return Slice((*[slice(None)] * d, slice(start, start + length)))(input)
 
@@ -418,7 +439,11 @@ def split(input: Tensor, split_size_or_sections: int | Sequence[int], dim: int =
 @op(method=True)
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most ``chunks`` equal parts along a dimension; the last may be smaller."""
+    if chunks < 1:
+        raise RuntimeError(takes("chunk", "chunks", "a positive number", chunks))
     d = dimension(dim, input._data.ndim, "chunk")
+    if input._data.ndim and input._data.shape[d] == 0:
+        return split(input, [0] * chunks, d)
     return split(input, max(1, -(-input._data.shape[d] // chunks)), d)
 
 
@@ -426,6 +451,8 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """All positions of a dimension, which disappears."""
     d = dimension(dim, input._data.ndim, "unbind")
+    if input._data.ndim == 0:
+        raise IndexError(takes("unbind", "input", "a tensor with dimensions", "a 0-d tensor"))
     return tuple([select(input, d, i) for i in range(input._data.shape[d])])
 
 
@@ -434,6 +461,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Join tensors along an existing dimension."""
     if not tensors:
         raise RuntimeError(takes("cat", "tensors", "at least one tensor", "none"))
+    _check_tensors("cat", tensors)
     parts = [t for t in tensors if t._data.shape != (0,)] or [tensors[0]]  # PyTorch lets empty 1-d tensors pass
     first = parts[0]
     d = dimension(dim, first._data.ndim, "cat")
@@ -445,14 +473,14 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         ):
             expected = f"the shape of `tensors[0]`, {tuple(first.shape)}, except in dimension {d}"
             raise RuntimeError(takes("cat", f"tensors[{i}]", expected, tuple(p.shape)))
-    return Cat(d)(*_one_dtype(parts))
+    common = dtypes.result_type(*tensors)
+    return Cat(d)(*[as_dtype(p, common) for p in parts])
 
 
-def _one_dtype(tensors: Sequence[Tensor]) -> list[Tensor]:
-    from deepgpu import dtypes
-
-    d = dtypes.result_type(*tensors)
-    return [as_dtype(t, d) for t in tensors]
+def _check_tensors(name: str, tensors: Sequence[Any]) -> None:
+    for i, t in enumerate(tensors):
+        if not isinstance(t, Tensor):
+            raise TypeError(takes(name, f"tensors[{i}]", "a tensor", f"{t!r} of type {type(t).__name__}"))
 
 
 @op
@@ -460,18 +488,23 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Join tensors of one shape along a new dimension."""
     if not tensors:
         raise RuntimeError(takes("stack", "tensors", "at least one tensor", "none"))
+    _check_tensors("stack", tensors)
     first = tensors[0]
+    d = dimension(dim, first._data.ndim + 1, "stack")
     for i, p in enumerate(tensors):
         if p._data.shape != first._data.shape:
             expected = f"the shape of `tensors[0]`, {tuple(first.shape)}"
             raise RuntimeError(takes("stack", f"tensors[{i}]", expected, tuple(p.shape)))
-    return cat([unsqueeze(p, dim) for p in tensors], dimension(dim, first._data.ndim + 1, "stack"))
+    return cat([unsqueeze(p, d) for p in tensors], d)
 
 
 @op(method=True)
 def flip(input: Tensor, *dims: Any) -> Tensor:
     """The order of elements reversed along dimensions."""
-    return Flip(tuple([dimension(d, input._data.ndim, "flip", "dims") for d in sizes(dims)]))(input)
+    wanted = tuple([dimension(d, input._data.ndim, "flip", "dims") for d in sizes(dims)])
+    if len(set(wanted)) != len(wanted):
+        raise RuntimeError(f"`flip`: `dims` names a dimension twice: {wanted}")
+    return Flip(wanted)(input)
 
 
 @op(method=True)
@@ -481,18 +514,27 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     if dims is None:
         return Roll(by, None)(input)
     along = (dims,) if isinstance(dims, int) else tuple(dims)
+    if len(along) != len(by):
+        raise RuntimeError(f"`roll`: `shifts` and `dims` must have one length, but got {by} and {along}")
     return Roll(by, tuple([dimension(d, input._data.ndim, "roll", "dims") for d in along]))(input)
 
 
 @op(method=True, inplace=True)
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle of matrices, zero above ``diagonal``."""
+    _check_matrices(input, "tril")
     return Tril(diagonal, "tril")(input)
+
+
+def _check_matrices(input: Tensor, name: str) -> None:
+    if input._data.ndim < 2:
+        raise RuntimeError(takes(name, "input", "at least 2 dimensions", f"shape {tuple(input.shape)}"))
 
 
 @op(method=True, inplace=True)
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The upper triangle of matrices, zero below ``diagonal``."""
+    _check_matrices(input, "triu")
     return Tril(diagonal, "triu")(input)
 
 
@@ -500,7 +542,10 @@ def triu(input: Tensor, diagonal: int = 0) -> Tensor:
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The diagonal of two dimensions, as the last dimension of a view."""
     ndim = input._data.ndim
-    return Diagonal(offset, dimension(dim1, ndim, "diagonal", "dim1"), dimension(dim2, ndim, "diagonal", "dim2"))(input)
+    a, b = dimension(dim1, ndim, "diagonal", "dim1"), dimension(dim2, ndim, "diagonal", "dim2")
+    if a == b:
+        raise RuntimeError(f"`diagonal`: `dim1` and `dim2` must differ, but got {dim1} and {dim2}")
+    return Diagonal(offset, a, b)(input)
 
 
 @op(method=True)
@@ -517,6 +562,28 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
 concat = concatenate = cat
 for _name, _function in [("swapaxes", transpose), ("swapdims", transpose), ("moveaxis", movedim)]:
     method(_function, name=_name)
+
+
+def _in_place(name: str, function: Any) -> None:
+    """``<name>_``: the tensor becomes its own view."""
+
+    def twin(self: Tensor, *args: Any) -> Tensor:
+        return become_view(self, lambda x: function(x, *args), f"{name}_")
+
+    twin.__name__, twin.__qualname__ = f"{name}_", f"Tensor.{name}_"
+    twin.__doc__ = f"In-place version of :func:`{name}`: the same memory, seen in another shape."
+    method(twin)
+
+
+for _name, _function in [
+    ("squeeze", squeeze),
+    ("unsqueeze", unsqueeze),
+    ("transpose", transpose),
+    ("swapaxes", transpose),
+    ("swapdims", transpose),
+    ("t", t),
+]:
+    _in_place(_name, _function)
 
 
 @property  # type: ignore[misc]
