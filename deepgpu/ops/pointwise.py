@@ -249,14 +249,12 @@ class Tanh(Node):
 
 
 class Sigmoid(Node):
-    """Computed as ``(1 + tanh(x/2)) / 2``, which overflows nowhere."""
+    """``1 / (1 + exp(-x))``, which is 0 where the exponential overflows."""
 
     keep_outputs = (0,)
 
     def forward(self, x: Any) -> Any:
-        wide = widened(x)
-        half = wide.dtype.type(0.5)
-        return rounded(self.xp.tanh(wide * half) * half + half, x.dtype)
+        return rounded(1 / (self.xp.exp(-widened(x)) + 1), x.dtype)
 
     def backward(self, g: Tensor) -> Tensor:
         (y,) = self.saved
