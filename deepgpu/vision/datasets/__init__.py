@@ -1,0 +1,6 @@
+"""Data sets of images under torchvision's names."""
+
+from deepgpu.vision.datasets.idx import read_idx
+from deepgpu.vision.datasets.locate import DatasetNotFoundError
+from deepgpu.vision.datasets.mnist import KMNIST, MNIST, FashionMNIST
+from deepgpu.vision.datasets.vision import ImagesInMemory, VisionDataset

@@ -1,0 +1,20 @@
+"""Transforms as functions, without random draws, under the names of ``torchvision.transforms.functional``."""
+
+from deepgpu.vision.transforms.functional.conversion import (
+    convert_image_dtype,
+    normalize,
+    pil_to_tensor,
+    to_pil_image,
+    to_tensor,
+)
+from deepgpu.vision.transforms.functional.image import get_dimensions, get_image_num_channels, get_image_size
+from deepgpu.vision.transforms.functional.window import (
+    center_crop,
+    crop,
+    erase,
+    five_crop,
+    hflip,
+    pad,
+    ten_crop,
+    vflip,
+)
