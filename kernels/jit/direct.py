@@ -190,7 +190,8 @@ def _product(worker, p, pieces, chunks, starts):
                 else:
                     c, c_row = aside + 4 * panel * WIDTH, aside_row
                 start, start_row = (p.bias + 4 * panel * WIDTH, 0) if chunk == 0 else (c, c_row)
-                multiply(a, a_row, a_step, b, c, c_row, start, start_row, low, count, length, b + 4 * length * WIDTH)
+                ahead = b + 4 * length * WIDTH
+                multiply(a, a_row, a_step, b, WIDTH, c, c_row, start, start_row, low, count, length, ahead)
             weights += 4 * all_panels * length * WIDTH
         begin = (p.channels // WIDTH if straight else panel_0) * WIDTH
         end = min(panel_1 * WIDTH, p.channels)
@@ -288,7 +289,7 @@ def _sum(worker, p, pieces, chunks, starts):
                 )
                 c = sums + 4 * panel
                 start, start_row = (p.zeros, 0) if block == first else (c, p.share)
-                multiply(a, a_row, a_step, b, c, p.share, start, start_row, p.low, length, count, b)
+                multiply(a, a_row, a_step, b, WIDTH, c, p.share, start, start_row, p.low, length, count, b)
 
 
 @parallel_for

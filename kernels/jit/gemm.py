@@ -39,6 +39,7 @@ def _tile(
     a_row: Int,
     a_step: Int,
     b: Pointer,
+    b_row: Int,
     c: Pointer,
     c_row: Int,
     start: Pointer,
@@ -57,7 +58,7 @@ def _tile(
         for r in range(rows):
             x = (a + a_row * r).broadcast()
             new += [x * left + sums[2 * r], x * right + sums[2 * r + 1]]
-        return [a + a_step, b + WIDTH, ahead + LINE, *new]
+        return [a + a_step, b + b_row, ahead + LINE, *new]
 
     places = [(r, j) for r in range(rows) for j in (0, LANES)]
     first = [(start + start_row * r + j).load() for r, j in places]
@@ -74,6 +75,7 @@ def multiply(
     a_row: Int,
     a_step: Int,
     b: Pointer,
+    b_row: Int,
     c: Pointer,
     c_row: Int,
     start: Pointer,
@@ -85,14 +87,15 @@ def multiply(
 ) -> None:
     """``C = max(start + A @ B, low)`` for ``rows`` rows and the ``WIDTH`` columns of one panel.
 
-    ``A[m, k]`` is at ``a + m * a_row + k * a_step``, ``C[m, :]`` at ``c + m * c_row``, and ``start[m, :]`` at ``start +
-    m * start_row``: C itself to add to it, or with ``start_row`` 0 one bias for all rows. While a tile is computed, one
-    cache line a step is prefetched from ``ahead`` on: what the caller needs next.
+    ``A[m, k]`` is at ``a + m * a_row + k * a_step``, ``B[k, :]`` at ``b + k * b_row`` (``WIDTH`` if packed), ``C[m, :]``
+    at ``c + m * c_row``, and ``start[m, :]`` at ``start + m * start_row``: C itself to add to it, or with ``start_row``
+    0 one bias for all rows. While a tile is computed, one cache line a step is prefetched from ``ahead`` on: what the
+    caller needs next.
     """
 
     def full_tile(_: Int, values: list) -> list:
         a, c, start, ahead = values
-        _tile(emit, TILE_ROWS, a, a_row, a_step, b, c, c_row, start, start_row, low, length, ahead)
+        _tile(emit, TILE_ROWS, a, a_row, a_step, b, b_row, c, c_row, start, start_row, low, length, ahead)
         down = (a_row * TILE_ROWS, c_row * TILE_ROWS, start_row * TILE_ROWS, length * LINE)
         return [p + n for p, n in zip(values, down, strict=True)]
 
@@ -100,7 +103,7 @@ def multiply(
     a, c, start, ahead = emit.loop(tiles, [a, c, start, ahead], full_tile)
 
     def last_tile(height: int) -> None:
-        _tile(emit, height, a, a_row, a_step, b, c, c_row, start, start_row, low, length, ahead)
+        _tile(emit, height, a, a_row, a_step, b, b_row, c, c_row, start, start_row, low, length, ahead)
 
     emit.choose(rows - tiles * TILE_ROWS, {n: lambda n=n: last_tile(n) for n in range(1, TILE_ROWS)})
 

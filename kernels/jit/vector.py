@@ -200,9 +200,13 @@ class Emitter:
 
     def address_in(self, table: Int, index: Int | int) -> Pointer:
         """The address that stands at ``index`` in an array of addresses."""
+        return Pointer(self.builder, self.builder.inttoptr(self.int_in(table, index).value, FLOAT_POINTER))
+
+    def int_in(self, table: Int, index: Int | int) -> Int:
+        """The integer that stands at ``index`` in an array of int64."""
         builder = self.builder
-        place = Pointer(builder, builder.inttoptr((table + 8 * (Int(builder, 0) + index)).value, INT64.as_pointer()))
-        return Pointer(builder, builder.inttoptr(builder.load(place.value), FLOAT_POINTER))
+        place = builder.inttoptr((table + (Int(builder, 0) + index) * 8).value, INT64.as_pointer())
+        return Int(builder, builder.load(place))
 
     def loop(self, count: Int, start: list, body: Callable[[Int, list], list]) -> list:
         """Run ``values = body(i, values)`` for ``i = 0 .. count - 1`` and return the last values.

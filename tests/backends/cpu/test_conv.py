@@ -1,10 +1,13 @@
 """CPU convolutions against PyTorch's in float64."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import ml_dtypes
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings, strategies as st
 
 from deepgpu.backends.cpu import conv
 
@@ -74,12 +77,8 @@ def assert_near(actual, expected, tolerance):
     assert np.linalg.norm(actual - expected) <= tolerance * np.linalg.norm(expected)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("config", CONFIGS)
-def test_all_directions(config, dtype, layout):
-    x_shape, w_shape, *geometry = CONFIGS[config]
-    dtype, tolerance = DTYPES[dtype]
+def check(x_shape, w_shape, geometry, dtype, layout, tolerance):
+    """All three directions against the reference."""
     rng = np.random.default_rng(0)
     y_shape = (x_shape[0], w_shape[0], *output_size(x_shape, w_shape, *geometry[:3]))
     x, w, bias, gy = (random(rng, s, dtype) for s in (x_shape, w_shape, w_shape[:1], y_shape))
@@ -96,6 +95,154 @@ def test_all_directions(config, dtype, layout):
     for image in (y, gx):
         assert image.transpose(0, 2, 3, 1).flags.c_contiguous
     assert gw.flags.c_contiguous
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("config", CONFIGS)
+def test_all_directions(config, dtype, layout):
+    x_shape, w_shape, *geometry = CONFIGS[config]
+    dtype, tolerance = DTYPES[dtype]
+    check(x_shape, w_shape, geometry, dtype, layout, tolerance)
+
+
+# the same as above for the algorithms in float32 that a shape would not get by itself, and what is special to each
+EDGES = {
+    "winograd": {
+        "one of everything": ((1, 1, 1, 1), (1, 1, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+        "partial tiles and vectors": ((3, 20, 13, 10), (24, 20, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+        "no padding": ((2, 16, 8, 9), (17, 16, 3, 3), (1, 1), (0, 0), (1, 1), 1),
+        "uneven padding": ((2, 19, 8, 9), (16, 19, 3, 3), (1, 1), (2, 0), (1, 1), 1),
+        "padding beyond the filter": ((1, 16, 5, 6), (16, 16, 3, 3), (1, 1), (4, 3), (1, 1), 1),
+        "one output": ((2, 8, 3, 3), (8, 8, 3, 3), (1, 1), (0, 0), (1, 1), 1),
+        "few tiles": ((5, 150, 4, 4), (170, 150, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+        "many blocks": ((4, 70, 40, 36), (66, 70, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+        "many channels": ((1, 20, 12, 12), (300, 20, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    },
+    "depthwise": {
+        "channel tail": ((2, 19, 12, 30), (19, 1, 3, 3), (1, 1), (1, 1), (1, 1), 19),
+        "strided": ((2, 24, 9, 8), (24, 1, 3, 3), (2, 2), (1, 1), (1, 1), 24),
+        "5x5": ((1, 16, 6, 7), (16, 1, 5, 5), (1, 1), (2, 2), (1, 1), 16),
+        "7x7 of a small image": ((1, 8, 2, 3), (8, 1, 7, 7), (1, 1), (3, 3), (1, 1), 8),
+        "dilated, uneven": ((2, 16, 12, 13), (16, 1, 3, 4), (1, 2), (2, 1), (2, 1), 16),
+        "stride beyond the kernel": ((1, 8, 11, 11), (8, 1, 2, 2), (4, 3), (0, 0), (1, 1), 8),
+        "one tap": ((1, 8, 5, 5), (8, 1, 1, 1), (1, 1), (0, 0), (1, 1), 8),
+    },
+    "direct": {
+        "wide rows": ((1, 130, 6, 7), (40, 130, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+        "rows of several chunks": ((2, 900, 3, 4), (40, 900, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+        "many blocks": ((3, 33, 23, 29), (65, 33, 3, 3), (2, 2), (1, 1), (1, 1), 1),
+        "many pixels": ((8, 3, 40, 40), (17, 3, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+        "3x3 in Winograd's place": ((2, 16, 9, 9), (16, 16, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+        "groups with vector tails": ((2, 39, 9, 9), (57, 13, 3, 3), (2, 1), (1, 1), (1, 1), 3),
+        "one output channel": ((2, 20, 9, 9), (1, 20, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    },
+}
+TOLERANCES = {"winograd": 1e-5, "depthwise": 1e-6, "direct": 1e-6, "im2col": 1e-6}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("name", "config"), [(a, c) for a in EDGES for c in EDGES[a]])
+def test_edges_of_an_algorithm(name, config, layout):
+    x_shape, w_shape, *geometry = EDGES[name][config]
+    with conv.use_algorithm(name):
+        for direction in ("fprop", "dgrad", "wgrad"):
+            assert conv.algorithm(direction, x_shape, w_shape, *geometry) == name
+        check(x_shape, w_shape, geometry, np.dtype(np.float32), layout, TOLERANCES[name])
+
+
+@st.composite
+def convolutions(draw):
+    """Any convolution with at least one output."""
+    window = draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
+    stride = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    padding = draw(st.tuples(st.integers(0, 3), st.integers(0, 3)))
+    dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
+    if draw(st.booleans()):
+        window, stride, dilation = (3, 3), (1, 1), (1, 1)  # often enough for Winograd
+    groups = draw(st.sampled_from([1, 1, 1, 2, 3]))
+    channels, filters = (groups * draw(st.integers(1, 40)) for _ in range(2))
+    if draw(st.integers(0, 3)) == 0:
+        groups = filters = channels  # depthwise
+    least = [max(1, d * (r - 1) + 1 - 2 * p) for d, r, p in zip(dilation, window, padding, strict=True)]
+    size = tuple(draw(st.integers(low, low + 20)) for low in least)
+    batch = draw(st.integers(1, 5))
+    w_shape = (filters, channels // groups, *window)
+    return (batch, channels, *size), w_shape, stride, padding, dilation, groups
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(convolutions(), st.sampled_from(conv.ALGORITHMS), st.sampled_from(LAYOUTS))
+def test_any_convolution(config, name, layout):
+    x_shape, w_shape, *geometry = config
+    with conv.use_algorithm(name):
+        name = conv.algorithm("fprop", x_shape, w_shape, *geometry)
+        check(x_shape, w_shape, geometry, np.dtype(np.float32), layout, TOLERANCES[name])
+
+
+@pytest.mark.parametrize("name", conv.ALGORITHMS)
+def test_not_a_number_is_seen(name):
+    """A NaN in the image reaches every output whose window holds it, and no other."""
+    groups = 8 if name == "depthwise" else 1
+    w = np.ones((8, 8 // groups, 3, 3), np.float32)
+    x = np.zeros((1, 8, 12, 12), np.float32)
+    x[0, 3, 1, 1] = np.nan
+    with conv.use_algorithm(name):
+        y = conv.fprop(x, w, None, (1, 1), (1, 1), (1, 1), groups)
+    assert np.isnan(y[0, 3, :3, :3]).all()
+    tile = 8 if name == "winograd" else 3  # Winograd spreads it over the tiles whose 6x6 pixels hold it
+    assert np.isfinite(y[0, :, tile:, tile:]).all()
+
+
+def test_results_do_not_depend_on_what_a_workspace_held():
+    """Scratch memory full of NaN must not leak into results."""
+    configs = [(EDGES[a][c], a) for a in EDGES for c in EDGES[a]]
+    for (x_shape, w_shape, *geometry), name in configs:
+        with conv.use_algorithm(name):
+            x = np.full(x_shape, np.nan, np.float32)
+            gy = np.full((x_shape[0], w_shape[0], *output_size(x_shape, w_shape, *geometry[:3])), np.nan, np.float32)
+            conv.fprop(x, np.full(w_shape, np.nan, np.float32), None, *geometry)
+            conv.wgrad(gy, x, w_shape[2:], *geometry)
+            check(x_shape, w_shape, geometry, np.dtype(np.float32), "NCHW", TOLERANCES[name])
+
+
+def test_two_threads_at_once():
+    shape, w_shape, *geometry = EDGES["winograd"]["many blocks"]
+    rng = np.random.default_rng(3)
+    images, w = [random(rng, shape, np.float32) for _ in range(6)], random(rng, w_shape, np.float32)
+    alone = [conv.fprop(x, w, None, *geometry) for x in images]
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(lambda x: conv.fprop(x, w, None, *geometry), images))
+    for a, b in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_an_image_that_may_not_be_written_to():
+    rng = np.random.default_rng(4)
+    x, w = random(rng, (1, 16, 8, 8), np.float32), random(rng, (16, 16, 3, 3), np.float32)
+    expected = conv.fprop(x, w, None, (1, 1), (1, 1), (1, 1), 1)
+    x.flags.writeable = w.flags.writeable = False
+    np.testing.assert_array_equal(conv.fprop(x, w, None, (1, 1), (1, 1), (1, 1), 1), expected)
+
+
+def test_choice_of_algorithm():
+    def choice(x_shape, w_shape, *geometry, dtype=np.float32):
+        return conv.algorithm("fprop", x_shape, w_shape, *geometry, dtype=dtype)
+
+    assert choice((64, 64, 32, 32), (64, 64, 3, 3), (1, 1), (1, 1)) == "winograd"
+    assert choice((64, 64, 32, 32), (64, 64, 3, 3), (2, 2), (1, 1)) == "direct"
+    assert choice((64, 3, 32, 32), (64, 3, 3, 3), (1, 1), (1, 1)) == "direct"
+    assert choice((64, 96, 32, 32), (96, 1, 3, 3), (1, 1), (1, 1), (1, 1), 96) == "depthwise"
+    assert choice((64, 64, 32, 32), (64, 64, 3, 3), dtype=np.float64) == "im2col"
+    assert choice((64, 64, 32, 32), (64, 64, 3, 3), dtype=np.float16) == "winograd"
+    assert choice((0, 64, 32, 32), (64, 64, 3, 3)) == "im2col"
+    with conv.use_algorithm("direct"):
+        assert choice((64, 64, 32, 32), (64, 64, 3, 3)) == "direct"
+    with conv.use_algorithm("winograd"):
+        assert choice((64, 64, 32, 32), (64, 64, 1, 1)) == "direct"
+    assert choice((64, 64, 32, 32), (64, 64, 3, 3)) == "winograd"
+    with pytest.raises(ValueError, match="`name` is 'fft'; expected one of 'winograd'"), conv.use_algorithm("fft"):
+        pass
 
 
 def test_without_bias():
