@@ -54,7 +54,9 @@ def _check_pointer(label: str, parameter: Parameter, argument: Any) -> int:
         return argument.ctypes.data
     if isinstance(argument, (int, np.integer)) and not isinstance(argument, (bool, np.bool_)):
         return int(argument)
-    raise ArgumentError(f"{label} is a pointer (`{type_name(parameter)}`): takes a NumPy array, an address or None, got {type(argument).__name__}")
+    raise ArgumentError(
+        f"{label} is a pointer (`{type_name(parameter)}`): takes a NumPy array, an address or None, got {type(argument).__name__}"
+    )
 
 
 def _check_pointee(label: str, parameter: Parameter, array: np.ndarray) -> None:
@@ -65,7 +67,9 @@ def _check_pointee(label: str, parameter: Parameter, array: np.ndarray) -> None:
         return  # structs, half types, bytes: anything goes
     same_kind = have == kind or {have, kind} <= set("iu") or "b" in (have, kind)
     if size != have_size or not same_kind:
-        raise ArgumentError(f"{label} is `{type_name(parameter)}`, got an array of {array.dtype}; pass `array.view(...)` if that is meant")
+        raise ArgumentError(
+            f"{label} is `{type_name(parameter)}`, got an array of {array.dtype}; pass `array.view(...)` if that is meant"
+        )
 
 
 def _value(label: str, parameter: Parameter, argument: Any) -> bytes:
@@ -78,15 +82,23 @@ def _value(label: str, parameter: Parameter, argument: Any) -> bytes:
     else:
         scalar = np.asarray(argument)
         if scalar.dtype.kind == "O" or scalar.ndim:
-            raise ArgumentError(f"{label} is a value (`{expected}`), got {type(argument).__name__}: pass a NumPy scalar")
+            raise ArgumentError(
+                f"{label} is a value (`{expected}`), got {type(argument).__name__}: pass a NumPy scalar"
+            )
         data, kind = scalar.tobytes(), scalar.dtype.kind
     wanted = chr(parameter.kind)
     floating = {"f"} == {wanted} & {"f"} | {kind} & {"f"}
     if len(data) != parameter.size or (wanted in "fiub" and kind in "fiub" and floating and wanted != kind):
-        hint = {"f": {4: "np.float32", 8: "np.float64"}, "i": {4: "np.int32", 8: "np.int64"}, "u": {4: "np.uint32", 8: "np.uint64"}}
+        hint = {
+            "f": {4: "np.float32", 8: "np.float64"},
+            "i": {4: "np.int32", 8: "np.int64"},
+            "u": {4: "np.uint32", 8: "np.uint64"},
+        }
         fix = hint.get(wanted, {}).get(parameter.size)
         got = f"{type(argument).__name__} ({_KINDS.get(kind, kind)} of {len(data)} bytes)"
-        raise ArgumentError(f"{label} is `{expected}` ({parameter.size} bytes), got {got}" + (f"; pass {fix}(...)" if fix else ""))
+        raise ArgumentError(
+            f"{label} is `{expected}` ({parameter.size} bytes), got {got}" + (f"; pass {fix}(...)" if fix else "")
+        )
     return data
 
 

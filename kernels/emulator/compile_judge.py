@@ -1,1 +1,2 @@
-def missing(): return []
+def missing():
+    return []

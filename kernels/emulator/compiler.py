@@ -18,16 +18,10 @@ DYNAMIC_SHARED_LIMIT = 227 << 10
 """Bytes of dynamic shared memory that a block can ask for (compute capability 9.0 and 10.0)."""
 _DYNAMIC_SHARED = "emu_dynamic_shared"
 
-_COMMON = (
-    "-fPIC -w -fvisibility=hidden -fno-gnu-unique -fno-extern-tls-init -fno-strict-aliasing -fno-math-errno "
-    "-fno-threadsafe-statics -ffp-contract=off"
-).split()
+_COMMON = ["-fPIC", "-w", "-fvisibility=hidden", "-fno-gnu-unique", "-fno-extern-tls-init", "-fno-strict-aliasing", "-fno-math-errno", "-fno-threadsafe-statics", "-ffp-contract=off"]
 _FAST = ["-O2", "-g1"]
 # -Og keeps the accesses of the source: -O1 would split a float4 into four loads.
-_CHECKED = (
-    "-Og -g1 -fsanitize=thread,alignment,bounds,integer-divide-by-zero,shift-exponent "
-    "--param=tsan-instrument-func-entry-exit=0 --param=tsan-distinguish-volatile=1"
-).split()
+_CHECKED = ["-Og", "-g1", "-fsanitize=thread,alignment,bounds,integer-divide-by-zero,shift-exponent", "--param=tsan-instrument-func-entry-exit=0", "--param=tsan-distinguish-volatile=1"]
 _RUNTIME = ["-std=c++17", "-O2", "-fno-tree-loop-distribute-patterns", "-U_FORTIFY_SOURCE"]
 _RENAMED = ("memcpy", "memmove", "memset")  # calls that a checked module makes through hooks.cpp
 _IGNORED_OPTIONS = re.compile(
@@ -146,7 +140,15 @@ def _runtime_object() -> Path:
         return compiled
     # One translation unit: most of the time goes into the standard headers.
     unit = "".join(f'#include "{path}"\n' for path in sorted(RUNTIME.glob("*.cpp")))
-    command = [tool("g++"), *_COMMON, *_RUNTIME, *_switch(), f"-I{INCLUDE / 'emulator'}", "-isystem", str(nvidia_include())]
+    command = [
+        tool("g++"),
+        *_COMMON,
+        *_RUNTIME,
+        *_switch(),
+        f"-I{INCLUDE / 'emulator'}",
+        "-isystem",
+        str(nvidia_include()),
+    ]
     temporary = compiled.with_name(f"{compiled.name}.{os.getpid()}")
     run(*command, "-x", "c++", "-c", "-", "-o", str(temporary), text=unit)
     temporary.replace(compiled)
@@ -169,10 +171,14 @@ def _dependencies(preprocessed: str) -> dict[str, str]:
 
 
 def _unchanged(dependencies: dict[str, str]) -> bool:
-    return all(Path(name).is_file() and _digest(Path(name).read_bytes()) == digest for name, digest in dependencies.items())
+    return all(
+        Path(name).is_file() and _digest(Path(name).read_bytes()) == digest for name, digest in dependencies.items()
+    )
 
 
-def compile_module(code: str, name: str, options: tuple[str, ...], name_expressions: tuple[str, ...], checked: bool) -> CompiledModule:
+def compile_module(
+    code: str, name: str, options: tuple[str, ...], name_expressions: tuple[str, ...], checked: bool
+) -> CompiledModule:
     """Compiles CUDA C++ source, or finds it in the cache.
 
     Parameters
@@ -204,10 +210,27 @@ def compile_module(code: str, name: str, options: tuple[str, ...], name_expressi
         if _unchanged(data["dependencies"]) and (folder / data["module"]["path"]).exists():
             return _from_json(data["module"], folder)
     directory = Path(name).resolve().parent if Path(name).exists() else Path.cwd()
-    search = [f"-I{KERNEL_INCLUDE}", "-isystem", str(INCLUDE), "-isystem", str(nvidia_include()), "-include", "cuda_emulator.h"]
+    search = [
+        f"-I{KERNEL_INCLUDE}",
+        "-isystem",
+        str(INCLUDE),
+        "-isystem",
+        str(nvidia_include()),
+        "-include",
+        "cuda_emulator.h",
+    ]
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
     preprocessed = run(
-        tool("g++"), "-E", *flags, "-iquote", str(directory), *search, "-x", "c++", "-", text=f'#line 1 "{quoted}"\n{code}'
+        tool("g++"),
+        "-E",
+        *flags,
+        "-iquote",
+        str(directory),
+        *search,
+        "-x",
+        "c++",
+        "-",
+        text=f'#line 1 "{quoted}"\n{code}',
     )
     preprocessed = preprocessed.replace('"<stdin>"', f'"{quoted}"', 2)  # the name that debug information goes by
     text, declared = source.scan(preprocessed)
@@ -234,7 +257,12 @@ def compile_module(code: str, name: str, options: tuple[str, ...], name_expressi
 
 
 def _build(
-    text: str, stem: Path, flags: list[str], checked: bool, entries: list[KernelEntry], declared: list[source.KernelDeclaration]
+    text: str,
+    stem: Path,
+    flags: list[str],
+    checked: bool,
+    entries: list[KernelEntry],
+    declared: list[source.KernelDeclaration],
 ) -> CompiledModule:
     """Compiles and links preprocessed source and reads the symbols of the result."""
     temporary = stem.with_name(f"{stem.name}-{os.getpid()}")
@@ -244,9 +272,20 @@ def _build(
         if checked:
             run(tool("objcopy"), *(f"--redefine-sym={f}=emu_{f}" for f in _RENAMED), str(unit))
         own = elf.symbols(unit)
-        dynamic = [s.name for s in own if s.kind == elf.THREAD_LOCAL and not s.defined and not s.name.startswith("_ZN3emu")]
+        dynamic = [
+            s.name for s in own if s.kind == elf.THREAD_LOCAL and not s.defined and not s.name.startswith("_ZN3emu")
+        ]
         assembly.write_text(_dynamic_shared_assembly(dynamic))
-        run(tool("g++"), "-shared", "-Wl,--no-undefined", "-o", str(linked), str(unit), str(assembly), str(_runtime_object()))
+        run(
+            tool("g++"),
+            "-shared",
+            "-Wl,--no-undefined",
+            "-o",
+            str(linked),
+            str(unit),
+            str(assembly),
+            str(_runtime_object()),
+        )
         shared, offset, variables = _variables(own, elf.symbols(linked))
         path = stem.with_suffix(".so")
         linked.replace(path)
@@ -260,13 +299,17 @@ def _demangled(names: list[str]) -> list[str]:
     return run(tool("c++filt"), text="\n".join(names)).splitlines() if names else []
 
 
-def _variables(own: list[elf.Symbol], linked: list[elf.Symbol]) -> tuple[list[SharedVariable], int, list[ModuleVariable]]:
+def _variables(
+    own: list[elf.Symbol], linked: list[elf.Symbol]
+) -> tuple[list[SharedVariable], int, list[ModuleVariable]]:
     """The shared variables, the offset of the dynamic ones, and the module's variables in global memory."""
     address = {(s.kind, s.name): s.value for s in linked if s.defined}
     defined = [s for s in own if s.defined and s.size and not re.match(r"_ZZ?N3emu|_ZGV", s.name)]
     thread_local = [s for s in defined if s.kind == elf.THREAD_LOCAL]
     objects = [s for s in defined if s.kind == elf.OBJECT and (s.kind, s.name) in address]
-    readable = dict(zip([s.name for s in thread_local + objects], _demangled([s.name for s in thread_local + objects]), strict=True))
+    readable = dict(
+        zip([s.name for s in thread_local + objects], _demangled([s.name for s in thread_local + objects]), strict=True)
+    )
     shared = []
     for s in thread_local:
         owner = None

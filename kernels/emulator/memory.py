@@ -118,7 +118,11 @@ class DeviceMemory:
             for name, array in members:
                 first, end = _bounds(array)
                 region = runtime.Region(
-                    first + moved, end - first, _written_state(array, first), array.flags.writeable, (first - base) % DEVICE_ALIGNMENT
+                    first + moved,
+                    end - first,
+                    _written_state(array, first),
+                    array.flags.writeable,
+                    (first - base) % DEVICE_ALIGNMENT,
                 )
                 self.placements.append(Placement(name, array, array.ctypes.data + moved, region))
 

@@ -97,7 +97,9 @@ class RawModule:
 
     def _build(self, checked: bool) -> _Build:
         if checked not in self._builds:
-            self._builds[checked] = _Build(compile_module(self.code, self.name, self.options, self.name_expressions, checked))
+            self._builds[checked] = _Build(
+                compile_module(self.code, self.name, self.options, self.name_expressions, checked)
+            )
         return self._builds[checked]
 
     @property
@@ -125,7 +127,9 @@ class RawModule:
         for v in build.compiled.variables:
             if v.name == name or v.name.split("::")[-1] == name:
                 return np.frombuffer((ctypes.c_uint8 * v.size).from_address(build.library.base + v.address), np.uint8)
-        raise KeyError(f"{self.name}: there is no variable `{name}`; it has {[v.name for v in build.compiled.variables]}")
+        raise KeyError(
+            f"{self.name}: there is no variable `{name}`; it has {[v.name for v in build.compiled.variables]}"
+        )
 
     @contextlib.contextmanager
     def count(self) -> Iterator[Traffic]:
@@ -157,7 +161,9 @@ class RawKernel:
         self.kernel(grid, block, args, **keywords)
 
 
-def _dimensions(kernel: str, what: str, values: Sequence[int] | int, limits: tuple[int, int, int]) -> tuple[int, int, int]:
+def _dimensions(
+    kernel: str, what: str, values: Sequence[int] | int, limits: tuple[int, int, int]
+) -> tuple[int, int, int]:
     given = (values,) if isinstance(values, (int, np.integer)) else tuple(values)
     if not 1 <= len(given) <= 3:
         raise LaunchError(f"{kernel}: {what} has 1 to 3 dimensions, got {given}")
@@ -239,14 +245,18 @@ class Kernel:
         self._check_shared_size(variables)
         self._run(build, kernel, packed, configuration, args, reachable, variables, schedule)
 
-    def _configuration(self, grid: Sequence[int], block: Sequence[int], shared: int, entry: KernelEntry) -> runtime.Configuration:
+    def _configuration(
+        self, grid: Sequence[int], block: Sequence[int], shared: int, entry: KernelEntry
+    ) -> runtime.Configuration:
         blocks = _dimensions(self.name, "the grid", grid, (2**31 - 1, 65535, 65535))
         threads = _dimensions(self.name, "the block", block, (1024, 1024, 64))
         count, bound = threads[0] * threads[1] * threads[2], entry.declaration.max_threads
         if count > 1024:
             raise LaunchError(f"{self.name}: a block of {threads} has {count} threads, at most 1024 are possible")
         if bound and count > bound:
-            raise LaunchError(f"{self.name}: a block of {threads} has {count} threads, but the kernel says __launch_bounds__({bound})")
+            raise LaunchError(
+                f"{self.name}: a block of {threads} has {count} threads, but the kernel says __launch_bounds__({bound})"
+            )
         if shared > self.max_dynamic_shared_size_bytes:
             raise LaunchError(
                 f"{self.name}: shared_mem={shared} is more than max_dynamic_shared_size_bytes={self.max_dynamic_shared_size_bytes}; "
@@ -260,9 +270,15 @@ class Kernel:
     def _check_shared_size(self, variables: Sequence[SharedVariable]) -> None:
         dynamic = variables[-1].size
         used = sum(v.size for v in variables if v.owner is not None) + dynamic
-        limit = DYNAMIC_SHARED_LIMIT if self.max_dynamic_shared_size_bytes > _DEFAULT_SHARED_LIMIT else _DEFAULT_SHARED_LIMIT
+        limit = (
+            DYNAMIC_SHARED_LIMIT
+            if self.max_dynamic_shared_size_bytes > _DEFAULT_SHARED_LIMIT
+            else _DEFAULT_SHARED_LIMIT
+        )
         if used > limit:
-            raise LaunchError(f"{self.name}: {used - dynamic} bytes of static and {dynamic} of dynamic shared memory are more than {limit}")
+            raise LaunchError(
+                f"{self.name}: {used - dynamic} bytes of static and {dynamic} of dynamic shared memory are more than {limit}"
+            )
 
     def _run(
         self,
@@ -275,7 +291,11 @@ class Kernel:
         variables: Sequence[SharedVariable],
         schedule: Schedule | None,
     ) -> None:
-        memory = DeviceMemory(packed.arrays, reachable) if configuration.check or configuration.count else DeviceMemory((), ())
+        memory = (
+            DeviceMemory(packed.arrays, reachable)
+            if configuration.check or configuration.count
+            else DeviceMemory((), ())
+        )
         if memory.placements:
             for i, argument in enumerate(args):
                 if isinstance(argument, np.ndarray) and kernel.parameter[i].is_pointer:
@@ -283,7 +303,10 @@ class Kernel:
         module_variables = build.compiled.variables
         regions = [p.region for p in memory.placements]
         regions += [runtime.Region(build.library.base + v.address, v.size, None, 1, 0) for v in module_variables]
-        configuration.regions, configuration.region_count = (runtime.Region * max(1, len(regions)))(*regions), len(regions)
+        configuration.regions, configuration.region_count = (
+            (runtime.Region * max(1, len(regions)))(*regions),
+            len(regions),
+        )
         report = build.library.launch(kernel, packed.pointers, configuration)
         memory.copy_back()
         if output := build.library.output():
@@ -294,7 +317,13 @@ class Kernel:
             if report.kind == _INTERRUPTED:
                 raise KeyboardInterrupt
             raise make_error(
-                report, build.compiled.path, self.name, configuration.seed, memory.placements, [v.name for v in module_variables], variables
+                report,
+                build.compiled.path,
+                self.name,
+                configuration.seed,
+                memory.placements,
+                [v.name for v in module_variables],
+                variables,
             )
         if self.module._traffic is not None:
             self.module._traffic.add(self.name, build.compiled.path, build.library.traffic())

@@ -9,7 +9,16 @@ from pathlib import Path
 
 from . import runtime
 from .compiler import SharedVariable
-from .errors import Access, DeviceAssertError, InitcheckError, KernelError, MemcheckError, RacecheckError, SynccheckError, TrapError
+from .errors import (
+    Access,
+    DeviceAssertError,
+    InitcheckError,
+    KernelError,
+    MemcheckError,
+    RacecheckError,
+    SynccheckError,
+    TrapError,
+)
 from .memory import Placement
 from .toolchain import INCLUDE, nvidia_include, tool
 
@@ -20,11 +29,19 @@ KINDS: tuple[tuple[str, type[KernelError], str], ...] = (
     ("misaligned", MemcheckError, "misaligned {action} of {size} bytes"),
     ("read_only", MemcheckError, "{action} of {size} bytes to a read-only array"),
     ("null_pointer", MemcheckError, "access through a null pointer (address {address:#x})"),
-    ("stack_overflow", MemcheckError, "stack overflow: a thread needs more than 128 KiB of local memory, or recurses without end"),
+    (
+        "stack_overflow",
+        MemcheckError,
+        "stack overflow: a thread needs more than 128 KiB of local memory, or recurses without end",
+    ),
     ("array_index", MemcheckError, "index out of bounds"),
     ("bad_pointer_argument", MemcheckError, "bad pointer"),
     ("race", RacecheckError, "data race"),
-    ("copy_in_flight", RacecheckError, "{action} of {size} bytes where an asynchronous copy is in flight: its thread has not waited for it"),
+    (
+        "copy_in_flight",
+        RacecheckError,
+        "{action} of {size} bytes where an asynchronous copy is in flight: its thread has not waited for it",
+    ),
     ("copy_never_awaited", RacecheckError, "asynchronous copies in flight at exit"),
     ("uninitialised", InitcheckError, "{action} of {size} bytes that nobody has written"),
     ("divergent_barrier", SynccheckError, "divergent __syncthreads()"),
@@ -40,7 +57,11 @@ KINDS: tuple[tuple[str, type[KernelError], str], ...] = (
     ("assertion", DeviceAssertError, "assertion failed"),
     ("trap", TrapError, "trap"),
     ("division_by_zero", TrapError, "integer division by zero (on a GPU the result is unspecified)"),
-    ("shift", TrapError, "shift by at least the width of the type (undefined in C++; a GPU and a CPU give different results)"),
+    (
+        "shift",
+        TrapError,
+        "shift by at least the width of the type (undefined in C++; a GPU and a CPU give different results)",
+    ),
     ("unsupported", TrapError, "not supported"),
     ("interrupted", KernelError, "interrupted"),
     ("launch_configuration", KernelError, "invalid launch configuration"),
@@ -94,7 +115,13 @@ def _element(placement: Placement, offset: int) -> str:
     array, name = placement.array, placement.name
     if not array.flags.c_contiguous or not 0 <= offset < array.nbytes:
         nbytes = placement.region.size
-        where = f"{-offset} bytes before its start" if offset < 0 else f"{offset - nbytes} bytes past its end" if offset >= nbytes else f"byte {offset}"
+        where = (
+            f"{-offset} bytes before its start"
+            if offset < 0
+            else f"{offset - nbytes} bytes past its end"
+            if offset >= nbytes
+            else f"byte {offset}"
+        )
         return f"`{name}` (array of shape {array.shape}, {nbytes} bytes): {where}"
     index, rest, left = [], offset // array.itemsize, offset % array.itemsize
     for n in reversed(array.shape):
@@ -104,7 +131,12 @@ def _element(placement: Placement, offset: int) -> str:
     return f"`{name}[{', '.join(map(str, reversed(index)))}]`{inside}"
 
 
-def _object(report: runtime.Report, placements: Sequence[Placement], globals_: Sequence[str], variables: Sequence[SharedVariable]) -> tuple[str | None, str]:
+def _object(
+    report: runtime.Report,
+    placements: Sequence[Placement],
+    globals_: Sequence[str],
+    variables: Sequence[SharedVariable],
+) -> tuple[str | None, str]:
     """The argument or variable concerned, and how the message puts it."""
     if 0 <= report.region < len(placements):
         placement = placements[report.region]
@@ -114,7 +146,11 @@ def _object(report: runtime.Report, placements: Sequence[Placement], globals_: S
         return name, f" on the variable `{name}`, byte {report.offset}"
     if report.variable >= 0:
         variable = variables[report.variable]
-        past = f" ({report.offset + report.size - variable.size} bytes past its end of {variable.size})" if report.offset + report.size > variable.size else ""
+        past = (
+            f" ({report.offset + report.size - variable.size} bytes past its end of {variable.size})"
+            if report.offset + report.size > variable.size
+            else ""
+        )
         return variable.name, f" on shared memory `{variable.name}`, byte {report.offset}{past}"
     return None, f" at address {report.address:#x}" if report.address else ""
 
@@ -146,15 +182,26 @@ def make_error(
     headline = template.format(action=action, size=report.size, address=report.address)
     other = None
     if kind == "race":
-        other = Access(_triple(report.other_block), _triple(report.other_thread), _action(report.other_store, report.other_atomic), there)
+        other = Access(
+            _triple(report.other_block),
+            _triple(report.other_thread),
+            _action(report.other_store, report.other_atomic),
+            there,
+        )
         same_block = tuple(report.block) == tuple(report.other_block)
-        between = "with no synchronisation between them" if same_block else "in another block, and blocks run in no order"
+        between = (
+            "with no synchronisation between them" if same_block else "in another block, and blocks run in no order"
+        )
         detail = (
             f"{concerned}: {action} of {report.size} bytes by {_who(report.block, report.thread)} at {_chain(here)}, "
             f"and before it a {other.action} by {_who(other.block, other.thread)} at {_chain(there)}, {between}"
         )
     else:
-        detail = "" if kind in ("null_pointer", "stack_overflow") or (text and report.region < 0 and report.variable < 0) else concerned
+        detail = (
+            ""
+            if kind in ("null_pointer", "stack_overflow") or (text and report.region < 0 and report.variable < 0)
+            else concerned
+        )
         detail += f" by {_who(report.block, report.thread)}"
         detail += f" at {_chain(here)}" if here else ""
         detail += f": {text}" if text else ""

@@ -18,13 +18,24 @@ class Parameter(ctypes.Structure):
 class Kernel(ctypes.Structure):
     """``emu::Kernel``: the entry of a kernel."""
 
-    _fields_ = [("run", ctypes.c_void_p), ("function", ctypes.c_void_p), ("parameters", U32), ("parameter", Parameter * 64)]
+    _fields_ = [
+        ("run", ctypes.c_void_p),
+        ("function", ctypes.c_void_p),
+        ("parameters", U32),
+        ("parameter", Parameter * 64),
+    ]
 
 
 class Region(ctypes.Structure):
     """``emu::RegionSpec``: a piece of global memory."""
 
-    _fields_ = [("base", U64), ("size", U64), ("initialised", ctypes.c_void_p), ("writable", U32), ("device_alignment", U32)]
+    _fields_ = [
+        ("base", U64),
+        ("size", U64),
+        ("initialised", ctypes.c_void_p),
+        ("writable", U32),
+        ("device_alignment", U32),
+    ]
 
 
 class Variable(ctypes.Structure):
@@ -42,7 +53,15 @@ class Choice(ctypes.Structure):
 class TrafficRow(ctypes.Structure):
     """``emu::TrafficRow``: the requests of one instruction."""
 
-    _fields_ = [("pc", U64), ("kind", U32), ("size", U32), ("requests", U64), ("bytes", U64), ("units", U64), ("ideal", U64)]
+    _fields_ = [
+        ("pc", U64),
+        ("kind", U32),
+        ("size", U32),
+        ("requests", U64),
+        ("bytes", U64),
+        ("units", U64),
+        ("ideal", U64),
+    ]
 
 
 class Configuration(ctypes.Structure):
@@ -77,7 +96,12 @@ class Library:
         self.path = path
         self._library = ctypes.CDLL(str(path))
         self._launch = self._library.emu_launch
-        self._launch.argtypes = [ctypes.POINTER(Kernel), ctypes.c_void_p, ctypes.POINTER(Configuration), ctypes.POINTER(Report)]
+        self._launch.argtypes = [
+            ctypes.POINTER(Kernel),
+            ctypes.c_void_p,
+            ctypes.POINTER(Configuration),
+            ctypes.POINTER(Report),
+        ]
         for name in ("emu_output", "emu_traffic", "emu_choices", "emu_base"):
             getattr(self._library, name).restype = ctypes.c_size_t
         self.base: int = self._library.emu_base()

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from .module import Kernel
 
 # The order is that of `enum class Decision` in runtime/schedule.h.
-_DECISIONS = ("the blocks run {order}", "another warp goes next", "the lanes of a warp run {order}", "a thread is interrupted at an atomic", "lanes diverge")
+_DECISIONS = (
+    "the blocks run {order}",
+    "another warp goes next",
+    "the lanes of a warp run {order}",
+    "a thread is interrupted at an atomic",
+    "lanes diverge",
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,10 @@ class Schedule:
         if self._replayed is not None:
             configuration.replaying = 1
             replayed = [runtime.Choice(c.block, c.index, c.decision, c.value, c.options) for c in self._replayed]
-            configuration.choices, configuration.choice_count = (runtime.Choice * max(1, len(replayed)))(*replayed), len(replayed)
+            configuration.choices, configuration.choice_count = (
+                (runtime.Choice * max(1, len(replayed)))(*replayed),
+                len(replayed),
+            )
 
     def record(self, made: Iterable[runtime.Choice]) -> None:
         """Takes over what a launch chose."""

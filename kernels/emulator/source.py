@@ -51,7 +51,9 @@ def tokens(text: str) -> list[Token]:
     """The tokens of the user's files in preprocessed text (those of system headers are left out)."""
     found: list[Token] = []
     file, line, system = "", 1, False
-    is_system: dict[str, bool] = {}  # a macro of a system header is marked as one where it is used: the first mark counts
+    is_system: dict[
+        str, bool
+    ] = {}  # a macro of a system header is marked as one where it is used: the first mark counts
     position = 0
     while position < len(text):
         if system:  # to the next line marker
@@ -186,10 +188,14 @@ def _kernel(stream: list[Token], marker: int, statement: int, scopes: list[str])
                 max_threads = _launch_bound(stream, i + 1, close)
             elif before.kind == "word" and before.text not in _NOT_A_NAME:
                 words = [t.text for t in stream[statement:marker]]
-                extern_c = 'extern "C"' in scopes or any(a == "extern" and b == '"C"' for a, b in zip(words, words[1:], strict=False))
+                extern_c = 'extern "C"' in scopes or any(
+                    a == "extern" and b == '"C"' for a, b in zip(words, words[1:], strict=False)
+                )
                 spaces = [s.removeprefix("namespace ") for s in scopes if s.startswith("namespace ")]
                 name = "::".join([*(s for s in spaces if s), before.text])
-                return KernelDeclaration(name, extern_c, _parameter_names(stream, i + 1, close), before.file, before.line, max_threads)
+                return KernelDeclaration(
+                    name, extern_c, _parameter_names(stream, i + 1, close), before.file, before.line, max_threads
+                )
             i = close
         i += 1
     return None

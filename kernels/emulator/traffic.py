@@ -103,7 +103,9 @@ class Traffic:
         return sum(row.units - row.ideal for row in self if row.is_global)
 
     def __str__(self) -> str:
-        lines = [f"{'kind':14} {'size':>4} {'requests':>9} {'bytes':>11} {'units/request':>13} {'efficiency':>10}  where"]
+        lines = [
+            f"{'kind':14} {'size':>4} {'requests':>9} {'bytes':>11} {'units/request':>13} {'efficiency':>10}  where"
+        ]
         for r in self:
             unit = "sectors" if r.is_global else "waves"
             lines.append(

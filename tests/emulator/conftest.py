@@ -12,7 +12,9 @@ def _kernels_extra_is_installed() -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "kernels: needs NVRTC and nvdisasm, the extra `kernels` (deselected where it is not installed)")
+    config.addinivalue_line(
+        "markers", "kernels: needs NVRTC and nvdisasm, the extra `kernels` (deselected where it is not installed)"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -23,4 +25,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=marked)
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
-        reporter.write_line(f"tests/emulator: {len(marked)} tests of the compile judge deselected: pip install 'deepgpu[kernels]' to run them")
+        reporter.write_line(
+            f"tests/emulator: {len(marked)} tests of the compile judge deselected: pip install 'deepgpu[kernels]' to run them"
+        )

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from deepgpu.kernels.emulator import InitcheckError, MemcheckError, RacecheckError, SynccheckError
 
 from deepgpu.kernels import emulator
-from deepgpu.kernels.emulator import InitcheckError, MemcheckError, RacecheckError, SynccheckError
 
 SAMPLES = Path(__file__).with_name("samples")
 SEEDS = (0, 1, 7)
@@ -94,7 +94,9 @@ def stencil(kernel, seed):
     x, out = random(seed, 500), np.full(500, np.nan, f32)
     kernel((4,), (128,), (x, out, i32(500)), seed=seed)
     padded = np.pad(x.astype(np.float64), 3)
-    want = 0.5 * x + sum(c * (padded[3 - r : 503 - r] + padded[3 + r : 503 + r]) for r, c in ((1, 0.25), (2, -0.125), (3, 1)))
+    want = 0.5 * x + sum(
+        c * (padded[3 - r : 503 - r] + padded[3 + r : 503 + r]) for r, c in ((1, 0.25), (2, -0.125), (3, 1))
+    )
     np.testing.assert_allclose(out, want, rtol=1e-5, atol=1e-5)
 
 
@@ -150,7 +152,11 @@ def column_sums(kernel, seed):
 
 
 def wmma_gemm(kernel, seed):
-    a, b, c = random(seed, 32, 48).astype(np.float16), random(seed + 1, 48, 48).astype(np.float16), np.full((32, 48), np.nan, f32)
+    a, b, c = (
+        random(seed, 32, 48).astype(np.float16),
+        random(seed + 1, 48, 48).astype(np.float16),
+        np.full((32, 48), np.nan, f32),
+    )
     kernel((2, 2), (64,), (a, b, c, i32(32), i32(48), i32(48)), seed=seed)
     np.testing.assert_allclose(c, a.astype(np.float64) @ b.astype(np.float64).T, rtol=1e-3, atol=1e-3)
 
@@ -208,35 +214,101 @@ MUTANTS = [
     ("reduction", "reduce_shared", "    __syncthreads();  // step is done", "", RacecheckError),
     ("reduction", "reduce_shared", "if (i + blockDim.x < n)", "if (i + blockDim.x <= n)", MemcheckError),
     ("reduction", "reduce_shared", "sdata[tid + s];", "sdata[tid + s + 1];", MemcheckError),
-    ("reduction", "reduce_warps<int, 256>", "  __syncthreads();\n  if (threadIdx.x < 32)", "  if (threadIdx.x < 32)", (RacecheckError, InitcheckError)),
+    (
+        "reduction",
+        "reduce_warps<int, 256>",
+        "  __syncthreads();\n  if (threadIdx.x < 32)",
+        "  if (threadIdx.x < 32)",
+        (RacecheckError, InitcheckError),
+    ),
     ("reduction", "reduce_warps<int, 256>", "  if (threadIdx.x < 32) {", "  if (threadIdx.x < 16) {", SynccheckError),
-    ("reduction", "reduce_warps<int, 256>", "partial[threadIdx.x / 32] = sum", "partial[threadIdx.x / 32 + 1] = sum", MemcheckError),
+    (
+        "reduction",
+        "reduce_warps<int, 256>",
+        "partial[threadIdx.x / 32] = sum",
+        "partial[threadIdx.x / 32 + 1] = sum",
+        MemcheckError,
+    ),
     ("reduction", "reduce_groups", "  cg::sync(cta);\n", "", (RacecheckError, InitcheckError)),
-    ("reduction", "reduce_one_pass", "    __threadfence();  // the sum is visible before the ticket\n", "", RacecheckError),
+    (
+        "reduction",
+        "reduce_one_pass",
+        "    __threadfence();  // the sum is visible before the ticket\n",
+        "",
+        RacecheckError,
+    ),
     ("scan", "scan_blelloch<256>", "    __syncthreads();  // before a step up\n", "", (RacecheckError, InitcheckError)),
     ("scan", "scan_blelloch<256>", "    __syncthreads();  // before a step down\n", "", RacecheckError),
-    ("scan", "scan_blelloch<256>", "  __syncthreads();  // before the result\n", "", None),  # a thread reads what it wrote
-    ("scan", "scan_blelloch<256>", "temp[2 * t + 1] = in[2 * t + 1];", "temp[2 * t + 2] = in[2 * t + 1];", (MemcheckError, InitcheckError, RacecheckError)),
+    (
+        "scan",
+        "scan_blelloch<256>",
+        "  __syncthreads();  // before the result\n",
+        "",
+        None,
+    ),  # a thread reads what it wrote
+    (
+        "scan",
+        "scan_blelloch<256>",
+        "temp[2 * t + 1] = in[2 * t + 1];",
+        "temp[2 * t + 2] = in[2 * t + 1];",
+        (MemcheckError, InitcheckError, RacecheckError),
+    ),
     ("scan", "scan_shuffle", "  __syncthreads();  // totals are written\n", "", (RacecheckError, InitcheckError)),
     ("scan", "scan_shuffle", "  __syncthreads();  // totals are scanned\n", "", RacecheckError),
     ("scan", "scan_shuffle", "  if (t < n) out[t]", "  out[t]", MemcheckError),
     ("transpose", "transpose<float, 32, 8>", "  __syncthreads();\n", "", (RacecheckError, InitcheckError)),
-    ("transpose", "transpose<float, 32, 8>", "if (x < height && y + j < width)", "if (x <= height && y + j < width)", (MemcheckError, RacecheckError, InitcheckError)),
-    ("transpose", "transpose<float, 32, 8>", "if (x < width && y + j < height) tile", "if (x < width) tile", MemcheckError),
-    ("matrix_mul", "matrix_mul<16>", "    __syncthreads();  // the tiles are loaded\n", "", (RacecheckError, InitcheckError)),
+    (
+        "transpose",
+        "transpose<float, 32, 8>",
+        "if (x < height && y + j < width)",
+        "if (x <= height && y + j < width)",
+        (MemcheckError, RacecheckError, InitcheckError),
+    ),
+    (
+        "transpose",
+        "transpose<float, 32, 8>",
+        "if (x < width && y + j < height) tile",
+        "if (x < width) tile",
+        MemcheckError,
+    ),
+    (
+        "matrix_mul",
+        "matrix_mul<16>",
+        "    __syncthreads();  // the tiles are loaded\n",
+        "",
+        (RacecheckError, InitcheckError),
+    ),
     ("matrix_mul", "matrix_mul<16>", "    __syncthreads();  // the tiles are used\n", "", RacecheckError),
     ("matrix_mul", "matrix_mul<16>", "k0 + ty < K &&", "k0 + ty <= K &&", MemcheckError),
     ("histogram", "histogram", "  __syncthreads();  // the bins are empty\n", "", (RacecheckError, InitcheckError)),
     ("histogram", "histogram", "  __syncthreads();  // the bins are full\n", "", RacecheckError),
-    ("histogram", "histogram", "atomicAdd(&local[four >> shift & 0xffu], 1u)", "local[four >> shift & 0xffu]++", RacecheckError),
+    (
+        "histogram",
+        "histogram",
+        "atomicAdd(&local[four >> shift & 0xffu], 1u)",
+        "local[four >> shift & 0xffu]++",
+        RacecheckError,
+    ),
     ("histogram", "histogram", "atomicAdd(&bins[i], local[i])", "bins[i] += local[i]", RacecheckError),
     ("stencil", "stencil", "  __syncthreads();\n", "", (RacecheckError, InitcheckError)),
     ("stencil", "stencil", "if (threadIdx.x < RADIUS)", "if (threadIdx.x < RADIUS - 1)", InitcheckError),
     ("stencil", "stencil", "line[BLOCK + 2 * RADIUS]", "line[BLOCK + RADIUS]", MemcheckError),
     ("stencil", "stencil", "g >= RADIUS ?", "g >= 0 ?", MemcheckError),
-    ("softmax", "softmax", "  __syncthreads();  // the previous result has been read\n", "", None),  # each instance has its array
+    (
+        "softmax",
+        "softmax",
+        "  __syncthreads();  // the previous result has been read\n",
+        "",
+        None,
+    ),  # each instance has its array
     ("softmax", "softmax", "  __syncthreads();\n  value = lane", "  value = lane", (RacecheckError, InitcheckError)),
-    ("softmax", "softmax", "x + size_t(blockIdx.x) * columns);", "x + size_t(blockIdx.x) * columns + 1);", MemcheckError),
+    (
+        "softmax",
+        "softmax",
+        "x + size_t(blockIdx.x) * columns);",
+        "x + size_t(blockIdx.x) * columns + 1);",
+        MemcheckError,
+    ),
     ("softmax", "softmax_half", "x[blockIdx.x * pairs + i]", "x[(blockIdx.x + 1) * pairs + i]", MemcheckError),
     ("groups", "filter", "active.shfl(base, 0)", "base", RacecheckError),
     ("groups", "tiles", "if (tile.thread_rank() == 0) {", "if (tile.thread_rank() < 1 || value > 0) {", None),
@@ -248,7 +320,9 @@ MUTANTS = [
 ]
 
 
-@pytest.mark.parametrize(("sample", "name", "old", "new", "errors"), MUTANTS, ids=[f"{m[0]}-{i}" for i, m in enumerate(MUTANTS)])
+@pytest.mark.parametrize(
+    ("sample", "name", "old", "new", "errors"), MUTANTS, ids=[f"{m[0]}-{i}" for i, m in enumerate(MUTANTS)]
+)
 def test_planted_bug_is_caught(sample, name, old, new, errors):
     kernel = load(sample, True, (old, new)).get_function(name)
     if errors is None:  # a change that is no bug: nothing must be reported

@@ -33,7 +33,12 @@ def checked():
 
 # Row and column of every register's elements, for lane 4 * g + q: (row, column) of A, B and D.
 def fragments_k16(g, q):
-    a = [[(g, 2 * q), (g, 2 * q + 1)], [(g + 8, 2 * q), (g + 8, 2 * q + 1)], [(g, 2 * q + 8), (g, 2 * q + 9)], [(g + 8, 2 * q + 8), (g + 8, 2 * q + 9)]]
+    a = [
+        [(g, 2 * q), (g, 2 * q + 1)],
+        [(g + 8, 2 * q), (g + 8, 2 * q + 1)],
+        [(g, 2 * q + 8), (g, 2 * q + 9)],
+        [(g + 8, 2 * q + 8), (g + 8, 2 * q + 9)],
+    ]
     b = [[(2 * q, g), (2 * q + 1, g)], [(2 * q + 8, g), (2 * q + 9, g)]]
     return a, b
 
@@ -79,7 +84,10 @@ def test_mma_of_half_handles_every_value():
     """One product 1 * x a launch would be slow: 16 rows of A hold x, B is the identity's first column."""
     module = emulator.RawModule(path=PATH, name_expressions=NAMES)
     mma = module.get_function("one_mma<__half>")
-    special = np.array([0.0, -0.0, 6e-8, -6e-8, 6.1e-5, 65504.0, -65504.0, np.inf, -np.inf, 1 / 3, 1e-7, 2.0, 0.5, 1.0, -1.0, 5e-5], np.float16)
+    special = np.array(
+        [0.0, -0.0, 6e-8, -6e-8, 6.1e-5, 65504.0, -65504.0, np.inf, -np.inf, 1 / 3, 1e-7, 2.0, 0.5, 1.0, -1.0, 5e-5],
+        np.float16,
+    )
     a, b, d = np.zeros((32, 4), np.uint32), np.zeros((32, 2), np.uint32), np.zeros((32, 4), np.float32)
     for lane in range(0, 32, 4):  # column 0 of A is in lanes with q = 0
         a[lane, 0], a[lane, 1] = (int(special[row].view(np.uint16)) for row in (lane // 4, lane // 4 + 8))

@@ -39,7 +39,7 @@ void release(Block& block, int id) {
   }
   for (uint32_t t : threads) {
     block.fibers[t].arrivals = arrivals;
-    block.fibers[t].status = Status::ready;
+    wake(block, block.fibers[t]);
   }
   barrier.arrived = 0;
   for (uint32_t w = 0; w < launch->warps; w++) launch->traffic.end_requests(w);

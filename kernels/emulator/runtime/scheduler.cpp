@@ -37,31 +37,35 @@ void fiber_entry() {
   }
 }
 
+// A thread has a stack from its first instruction to its last: threads that never wait all run on the same one.
 void resume(Fiber& fiber) {
+  if (!fiber.stack) {
+    fiber.stack = launch->block->free_stacks.back();
+    launch->block->free_stacks.pop_back();
+    prepare(fiber.context, fiber.stack, Stacks::SIZE, fiber_entry);
+  }
   launch->fiber = &fiber;
   self = &fiber;
   fiber.atomics = 0;
   launch->running_fiber = true;
   switch_context(launch->scheduler, fiber.context);
   launch->running_fiber = false;
+  if (fiber.status == Status::done) {
+    launch->block->free_stacks.push_back(fiber.stack);
+    fiber.stack = nullptr;
+  }
   if (!launch->failed) settle_pending_store();
-}
-
-bool can_run(const Block& block, uint32_t warp) {
-  for (uint32_t t = warp * 32; t < std::min(warp * 32 + 32, launch->threads); t++)
-    if (block.fibers[t].status == Status::ready) return true;
-  return false;
 }
 
 // Until no lane can go on, or a lane was preempted and every lane had a turn since.
 void run_warp(Block& block, uint32_t warp) {
   std::vector<uint32_t>& lanes = launch->lane_order;
   make_order(lanes, std::min(32u, launch->threads - warp * 32), choose(Decision::lane_order, LANE_ORDERS), LANE_ORDERS, block.decisions);
-  for (bool ran = true; ran;) {
+  for (bool ran = true; ran && block.ready[warp];) {
     ran = launch->preempted = false;
     for (uint32_t lane : lanes) {
       Fiber& fiber = block.fibers[warp * 32 + lane];
-      if (fiber.status != Status::ready) continue;
+      if (!(block.ready[warp] >> lane & 1)) continue;
       ran = true;
       resume(fiber);
       if (launch->failed) return;
@@ -90,7 +94,7 @@ bool release_active_mask(Block& block) {
     for (uint32_t lane = 0; lane < 32; lane++)
       if (together >> lane & 1) {
         block.fibers[warp * 32 + lane].active = together;
-        block.fibers[warp * 32 + lane].status = Status::ready;
+        wake(block, block.fibers[warp * 32 + lane]);
       }
     return true;
   }
@@ -114,16 +118,20 @@ void restore_shared(Block& block) {
   for (auto& v : block.shared.variables()) memcpy(block.shared.window() + v.offset, from, v.size), from += v.size;
 }
 
-void start_block(Block& block, uint32_t number, char* stacks_from(uint32_t)) {
+void start_block(Block& block, uint32_t number, uint32_t first_stack) {
   const auto& c = launch->config;
   block.number = number;
   block.index = {number % c.grid[0], number / c.grid[0] % c.grid[1], number / (c.grid[0] * c.grid[1])};
   block.alive_count = launch->threads;
   block.alive.assign(launch->warps, ~0u);
   if (launch->threads % 32) block.alive.back() = (1u << launch->threads % 32) - 1;
+  block.ready = block.alive;
+  block.waiting.assign(launch->warps, 0);
+  block.free_stacks.clear();
+  for (uint32_t i = launch->threads; i-- > 0;) block.free_stacks.push_back(launch->stacks.base(first_stack + i));
   for (auto& b : block.barriers) b = {};
   block.decisions = block.next_warp = 0;
-  block.clocks.start(number, launch->threads);
+  if (c.check) block.clocks.start(number, launch->threads);
   block.shared.start_block();
   block.published.clear();
   block.fibers.resize(launch->threads);
@@ -139,8 +147,7 @@ void start_block(Block& block, uint32_t number, char* stacks_from(uint32_t)) {
     f.status = Status::ready;
     f.copies.clear();
     f.copy_group = 0;
-    f.stack = stacks_from(i);
-    prepare(f.context, f.stack, Stacks::SIZE, fiber_entry);
+    f.stack = nullptr;
   }
 }
 
@@ -157,7 +164,7 @@ void run_block(Block& block) {
     runnable.clear();
     for (uint32_t i = 0; i < launch->warps; i++) {
       const uint32_t warp = (block.next_warp + i) % launch->warps;
-      if (can_run(block, warp)) runnable.push_back(warp);
+      if (block.ready[warp]) runnable.push_back(warp);
     }
     if (!runnable.empty()) {
       const uint32_t warp = runnable[choose(Decision::next_warp, uint32_t(runnable.size()))];
@@ -173,15 +180,11 @@ void run_block(Block& block) {
   }
 }
 
-char* stack_of_single_block(uint32_t i) { return launch->stacks.base(i); }
-thread_local uint32_t first_stack;
-char* stack_of_resident_block(uint32_t i) { return launch->stacks.base(first_stack + i); }
-
 void run_one_after_another(const std::vector<uint32_t>& order) {
   Block& block = *launch->blocks[0];
   launch->stacks.reserve(launch->threads);
   for (uint32_t number : order) {
-    start_block(block, number, stack_of_single_block);
+    start_block(block, number, 0);
     run_block(block);
     launch->traffic.end_all_requests();
     if (launch->failed) return;
@@ -192,8 +195,7 @@ void run_one_after_another(const std::vector<uint32_t>& order) {
 void run_together(const std::vector<uint32_t>& order) {
   launch->stacks.reserve(size_t(launch->threads) * order.size());
   for (uint32_t number : order) {
-    first_stack = number * launch->threads;
-    start_block(*launch->blocks[number], number, stack_of_resident_block);
+    start_block(*launch->blocks[number], number, number * launch->threads);
     save_shared(*launch->blocks[number]);
   }
   for (bool any = true; any && !launch->failed;) {
@@ -220,7 +222,7 @@ void run_together(const std::vector<uint32_t>& order) {
     launch->memory.forget_accesses();  // everything before the grid barrier is ordered before everything after it
     for (auto& block : launch->blocks) {
       block->clocks.block_barrier();
-      for (auto& f : block->fibers) f.status = Status::ready;
+      for (auto& f : block->fibers) wake(*block, f);
     }
     launch->idle_slices = 0;
   }
@@ -258,6 +260,7 @@ void suspend(Status status) {
          "one that has not started (launch with cooperative=True if the kernel needs all blocks to be resident)");
   }
   fiber.status = status;
+  if (status != Status::ready) launch->block->ready[fiber.warp] &= ~(1u << fiber.lane);
   switch_context(fiber.context, launch->scheduler);
 }
 

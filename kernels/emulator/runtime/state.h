@@ -57,7 +57,7 @@ struct AsyncCopy {
 struct Fiber : Thread {
   Context context;
   Status status;
-  char* stack;
+  char* stack;                                   // null before the thread's first instruction and after its last
   uint32_t index;                                // within the block
   Site site;                                     // where it waits
   // at a barrier
@@ -84,6 +84,9 @@ struct Block {
   uint32_t number;                               // linear
   std::vector<Fiber> fibers;
   std::vector<unsigned> alive;                   // per warp: lanes that have not exited
+  std::vector<unsigned> ready;                   // per warp: lanes that can run
+  std::vector<unsigned> waiting;                 // per warp: lanes at a warp operation
+  std::vector<char*> free_stacks;                // the one used last on top: it is in the cache
   uint32_t alive_count;
   NamedBarrier barriers[16];
   BlockClocks clocks;
@@ -131,7 +134,11 @@ extern thread_local Launch* launch;              // null outside a launch
 
 // scheduler.cpp
 void run_grid();
-void suspend(Status);                            // back to the scheduler, until the fiber is made ready
+void suspend(Status);                            // back to the scheduler, until the fiber is woken
+inline void wake(Block& block, Fiber& fiber) {
+  fiber.status = Status::ready;
+  block.ready[fiber.warp] |= 1u << fiber.lane;
+}
 void preemption_point();
 uint32_t choose(Decision, uint32_t options);
 void thread_exits();

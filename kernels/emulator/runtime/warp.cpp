@@ -69,19 +69,22 @@ void meet(WarpOperation operation, unsigned mask, void* argument, WarpWork work,
   fiber.argument = argument;
   fiber.site = site;
   fiber.status = Status::at_warp_operation;
+  block.waiting[fiber.warp] |= 1u << fiber.lane;
   const unsigned lanes = mask & block.alive[fiber.warp];
   Fiber* warp = &block.fibers[fiber.warp * 32];
-  for (unsigned lane = 0; lane < 32; lane++)
-    if ((lanes >> lane & 1) && (warp[lane].status != Status::at_warp_operation || !same_meeting(warp[lane], fiber))) {
-      suspend(Status::at_warp_operation);
-      return;
-    }
+  bool complete = (lanes & ~block.waiting[fiber.warp]) == 0;
+  for (unsigned lane = 0; complete && lane < 32; lane++) complete = !(lanes >> lane & 1) || same_meeting(warp[lane], fiber);
+  if (!complete) {
+    suspend(Status::at_warp_operation);
+    return;
+  }
+  block.waiting[fiber.warp] &= ~lanes;
   // The last one to arrive does the work for all, and goes on.
   void* arguments[32] = {};
   for (unsigned lane = 0; lane < 32; lane++)
     if (lanes >> lane & 1) {
       arguments[lane] = warp[lane].argument;
-      warp[lane].status = Status::ready;
+      wake(block, warp[lane]);
     }
   if (lanes == block.alive[fiber.warp]) launch->traffic.end_requests(fiber.warp);
   if (work) work(arguments, lanes);
