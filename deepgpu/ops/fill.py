@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from deepgpu.errors import takes
 from deepgpu.ops.assign import assign
 from deepgpu.ops.creation import full_like, rand, randn
 from deepgpu.ops.shape import expand
@@ -14,10 +15,24 @@ from deepgpu.tensor import Tensor, method
 @method
 def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """Take over the values of ``src``, broadcast to this shape, in this dtype and on this device."""
+    return copy_into(self, src, "copy_")
+
+
+def copy_into(self: Tensor, src: Tensor, op: str) -> Tensor:
+    """:func:`copy_`, under the name of another op."""
     result = src.to(device=self.device, dtype=self.dtype)
     if result._data.shape != self._data.shape:
+        if not _expands(result._data.shape, self._data.shape):
+            expected = f"what broadcasts to shape {tuple(self.shape)}"
+            raise RuntimeError(takes(op, "src", expected, f"shape {tuple(src.shape)}"))
         result = expand(result, *self.shape)
-    return assign(self, result, "copy_")
+    return assign(self, result, op)
+
+
+def _expands(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    if len(shape) > len(target):
+        return False
+    return all(s in (1, t) for s, t in zip(reversed(shape), reversed(target), strict=False))
 
 
 @method
