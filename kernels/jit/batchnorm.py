@@ -4,6 +4,7 @@ A column is a channel, or several columns are one: the caller may fold ``k`` pix
 ``width = k C``, so that short rows do not leave vectors half empty. Arrays of `width` repeat with period ``C``.
 
 Sums are kept in the input's own precision over ``BLOCK`` rows, where they cannot lose much, and in float64 beyond.
+Loops are written out where NumPy's slices, expressions and allocations would do: those take long to compile.
 """
 
 from __future__ import annotations
@@ -19,21 +20,23 @@ FUSED = {"contract"}  # a * b + c may be rounded once
 
 
 @parallel_for(fastmath=FUSED)
-def moments(part, x, counts, means, squares):
+def moments(part, x, counts, means, squares, scratch):
     """Mean and sum of squared deviations of each column, in each of ``len(counts)`` runs of rows.
 
     One pass: a block is summed about the mean so far, and its distance from its own mean is corrected for. What the
     correction subtracts is no more than what the distance adds to the variance, so digits do not cancel, whatever the
-    data. (Chan, Golub and LeVeque, 1983, for the formula that joins two runs.)
+    data. (Chan, Golub and LeVeque, 1983, for the formula that joins two runs.) `scratch` is ``(len(counts), 3, width)``
+    of the dtype of `x`.
     """
     rows, width = x.shape
     first, end = rows * part // len(counts), rows * (part + 1) // len(counts)
-    mean, m2, about = means[part], squares[part], x[first].copy()
-    s, q = np.empty(width, x.dtype), np.empty(width, x.dtype)
-    mean[:], m2[:] = 0, 0
+    mean, m2 = means[part], squares[part]
+    about, s, q = scratch[part, 0], scratch[part, 1], scratch[part, 2]
+    for c in range(width):
+        mean[c], m2[c], about[c] = 0, 0, x[first, c]
     for r in range(first, end, BLOCK):
-        n = min(BLOCK, end - r)
-        _block_moments(x[r : r + n], about, s, q)
+        n = BLOCK if r + BLOCK < end else end - r
+        _block_moments(x, r, r + n, about, s, q)
         known = r - first
         share, weight = n / (known + n), known * n / (known + n)
         for c in range(width):
@@ -46,17 +49,18 @@ def moments(part, x, counts, means, squares):
 
 
 @kernel(fastmath=FUSED)
-def _block_moments(x, about, s, q):
-    """``s = sum(x - about)`` and ``q = sum((x - about)^2)`` over a few rows: four at once, to touch the sums less."""
-    rows, width = x.shape
-    s[:], q[:] = 0, 0
-    for r in range(0, rows - 3, 4):
+def _block_moments(x, first, end, about, s, q):
+    """``s = sum(x - about)`` and ``q = sum((x - about)^2)`` over some rows: four at once, to touch the sums less."""
+    width = x.shape[1]
+    for c in range(width):
+        s[c], q[c] = 0, 0
+    for r in range(first, end - 3, 4):
         x0, x1, x2, x3 = x[r], x[r + 1], x[r + 2], x[r + 3]
         for c in range(width):
             d0, d1, d2, d3 = x0[c] - about[c], x1[c] - about[c], x2[c] - about[c], x3[c] - about[c]
             s[c] += (d0 + d1) + (d2 + d3)
             q[c] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
-    for r in range(rows - rows % 4, rows):
+    for r in range(end - (end - first) % 4, end):
         row = x[r]
         for c in range(width):
             d = row[c] - about[c]
@@ -69,17 +73,22 @@ def join_moments(counts, means, squares, mean, var):
     """Mean and biased variance of each channel from the runs' of :func:`moments`, all float64."""
     C = len(mean)
     parts, width = means.shape
-    share = counts / (counts.sum() * (width // C))
-    mean[:], var[:] = 0, 0
+    total = 0.0
     for part in range(parts):
+        total += counts[part] * (width // C)
+    for c in range(C):
+        mean[c], var[c] = 0, 0
+    for part in range(parts):
+        share = counts[part] / total
         for first in range(0, width, C):
             for c in range(C):
-                mean[c] += means[part, first + c] * share[part]
+                mean[c] += means[part, first + c] * share
     for part in range(parts):
+        share = counts[part] / total
         for first in range(0, width, C):
             for c in range(C):
                 step = means[part, first + c] - mean[c]
-                var[c] += (squares[part, first + c] / counts[part] + step * step) * share[part]
+                var[c] += squares[part, first + c] / total + step * step * share
 
 
 @kernel
@@ -93,15 +102,8 @@ def affine(mean, var, weight, bias, eps, centre, scale, shift):
     for c in range(C):
         centre[c], scale[c] = mean[c], weight[c] / np.sqrt(var[c] + eps)
         shift[c] = bias[c] + (centre[c] - mean[c]) * scale[c]
-    for array in (centre, scale, shift):
-        _repeat(array, C)
-
-
-@kernel
-def _repeat(array, C):
-    """Fill an array with copies of its first `C` elements."""
-    for first in range(C, len(array), C):
-        array[first : first + C] = array[:C]
+    for c in range(C, len(centre)):
+        centre[c], scale[c], shift[c] = centre[c - C], scale[c - C], shift[c - C]
 
 
 @parallel_for(fastmath=FUSED)
@@ -115,31 +117,36 @@ def normalise(part, x, y, centre, scale, shift, parts):
 
 
 @parallel_for(fastmath=FUSED)
-def gradient_sums(part, gy, x, centre, sums):
-    """``sum(gy)`` and ``sum(gy (x - centre))`` of each column, in each of ``len(sums)`` runs of rows."""
+def gradient_sums(part, gy, x, centre, sums, scratch):
+    """``sum(gy)`` and ``sum(gy (x - centre))`` of each column, in each of ``len(sums)`` runs of rows.
+
+    `sums` is ``(runs, 2, width)`` in float64, and `scratch` the same in the dtype of `x`.
+    """
     rows, width = x.shape
     first, end = rows * part // len(sums), rows * (part + 1) // len(sums)
-    s, q = np.empty(width, x.dtype), np.empty(width, x.dtype)
-    sums[part] = 0
+    s, q = scratch[part, 0], scratch[part, 1]
+    for c in range(width):
+        sums[part, 0, c], sums[part, 1, c] = 0, 0
     for r in range(first, end, BLOCK):
-        n = min(BLOCK, end - r)
-        _block_gradient_sums(gy[r : r + n], x[r : r + n], centre, s, q)
+        _block_gradient_sums(gy, x, r, r + BLOCK if r + BLOCK < end else end, centre, s, q)
         for c in range(width):
             sums[part, 0, c] += s[c]
             sums[part, 1, c] += q[c]
 
 
 @kernel(fastmath=FUSED)
-def _block_gradient_sums(gy, x, centre, s, q):
-    rows, width = x.shape
-    s[:], q[:] = 0, 0
-    for r in range(0, rows - 1, 2):
+def _block_gradient_sums(gy, x, first, end, centre, s, q):
+    """``s = sum(gy)`` and ``q = sum(gy (x - centre))`` over some rows, two at once."""
+    width = x.shape[1]
+    for c in range(width):
+        s[c], q[c] = 0, 0
+    for r in range(first, end - 1, 2):
         x0, x1, g0, g1 = x[r], x[r + 1], gy[r], gy[r + 1]
         for c in range(width):
             s[c] += g0[c] + g1[c]
             q[c] += g0[c] * (x0[c] - centre[c]) + g1[c] * (x1[c] - centre[c])
-    if rows % 2:
-        row, g = x[rows - 1], gy[rows - 1]
+    if (end - first) % 2:
+        row, g = x[end - 1], gy[end - 1]
         for c in range(width):
             s[c] += g[c]
             q[c] += g[c] * (row[c] - centre[c])
@@ -147,16 +154,16 @@ def _block_gradient_sums(gy, x, centre, s, q):
 
 @kernel
 def gradient_factors(sums, rows, mean, var, weight, eps, gweight, gbias, of_gy, of_x, constant):
-    """The parameters' gradients, and the factors of :func:`input_gradient`.
+    """The parameters' gradients, and the factors of :func:`input_gradient`. Adds up in ``sums[0]``.
 
     With the normalised input ``xhat = (x - mean) invstd`` and means over the batch,
     ``gx = weight invstd (gy - mean(gy) - xhat mean(gy xhat))``.
     """
     C = len(mean)
     parts, _, width = sums.shape
-    total, product = np.zeros(C), np.zeros(C)
+    total, product = sums[0, 0], sums[0, 1]
     for part in range(parts):
-        for first in range(0, width, C):
+        for first in range(C if part == 0 else 0, width, C):
             for c in range(C):
                 total[c] += sums[part, 0, first + c]
                 product[c] += sums[part, 1, first + c]
@@ -165,10 +172,10 @@ def gradient_factors(sums, rows, mean, var, weight, eps, gweight, gbias, of_gy, 
         invstd = 1 / np.sqrt(var[c] + eps)
         gbias[c], gweight[c] = total[c], product[c] * invstd
         of_gy[c] = weight[c] * invstd
-        of_x[c] = -weight[c] * invstd**3 * product[c] / pixels
-        constant[c] = -weight[c] * invstd * total[c] / pixels
-    for array in (of_gy, of_x, constant):
-        _repeat(array, C)
+        of_x[c] = -weight[c] * (invstd * invstd * invstd) * (product[c] / pixels)
+        constant[c] = -weight[c] * invstd * (total[c] / pixels)
+    for c in range(C, width):
+        of_gy[c], of_x[c], constant[c] = of_gy[c - C], of_x[c - C], constant[c - C]
 
 
 @parallel_for(fastmath=FUSED)

@@ -35,7 +35,7 @@ def batch_norm_train(x: Array, weight: Array | None, bias: Array | None, eps: fl
     parts, width = _parts(rows), rows.shape[1]
     mean, var = np.empty(x.shape[1]), np.empty(x.shape[1])
     counts, means, squares = np.empty(parts), np.empty((parts, width)), np.empty((parts, width))
-    _kernels().moments(parts, rows, counts, means, squares)
+    _kernels().moments(parts, rows, counts, means, squares, np.empty((parts, 3, width), rows.dtype))
     _kernels().join_moments(counts, means, squares, mean, var)
     return _normalise(x, rows, weight, bias, mean, var, eps), mean.astype(rows.dtype), var.astype(rows.dtype)
 
@@ -59,7 +59,7 @@ def batch_norm_backward(
     mean, var, scale = _vector(mean, np.float64), _vector(var, np.float64), _vector(weight, np.float64, 1, C)
     centre = np.tile(mean.astype(dtype), width // C)
     sums = np.empty((parts, 2, width))
-    kernels.gradient_sums(parts, gradients, rows, centre, sums)
+    kernels.gradient_sums(parts, gradients, rows, centre, sums, np.empty(sums.shape, dtype))
     gweight, gbias = np.empty(C, dtype), np.empty(C, dtype)
     of_gy, of_x, constant = np.empty(width, dtype), np.empty(width, dtype), np.empty(width, dtype)
     kernels.gradient_factors(sums, len(rows), mean, var, scale, eps, gweight, gbias, of_gy, of_x, constant)
