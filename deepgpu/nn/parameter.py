@@ -31,7 +31,7 @@ class Parameter(Tensor):
         self.requires_grad_(requires_grad)
 
     def __repr__(self) -> str:
-        return "Parameter containing:\n" + super().__repr__()
+        return "Parameter containing:\n" + repr(_plain(self))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
         """A copy of the values, without the gradient."""
@@ -57,6 +57,16 @@ class Buffer(Tensor):
     def __init__(self, data: Tensor | None = None, *, persistent: bool = True) -> None:
         _share(self, empty(0) if data is None else data, "Buffer")
         self.persistent = persistent
+
+    def __repr__(self) -> str:
+        return repr(_plain(self))
+
+
+def _plain(t: Tensor) -> Tensor:
+    """The same memory as a tensor of no particular class."""
+    plain = t.data
+    plain.requires_grad = t.requires_grad
+    return plain
 
 
 def _share(holder: Tensor, data: Tensor, name: str) -> None:

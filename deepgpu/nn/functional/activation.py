@@ -2,76 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from deepgpu.ops import activation
-from deepgpu.ops.assign import assign
+from deepgpu.ops.assign import assign, stand_in
 from deepgpu.tensor import Tensor
 
 
-def _stored(input: Tensor, output: Tensor, inplace: bool, name: str) -> Tensor:
-    """The output, in place of the input if asked for."""
-    return assign(input, output, f"{name}_") if inplace else output
+def _applied(function: Callable[..., Tensor], input: Tensor, inplace: bool, *args: Any) -> Tensor:
+    """The function of the input, stored in the input if asked for."""
+    if not inplace:
+        return function(input, *args)
+    was = stand_in(input)
+    return assign(input, function(was, *args), f"{function.__name__}_", was)
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """``max(input, 0)``."""
-    return _stored(input, activation.relu(input), inplace, "relu")
+    output = activation.relu(input)  # saves its output only, so that no stand-in is needed
+    return assign(input, output, "relu_") if inplace else output
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """``min(max(input, 0), 6)``."""
-    return _stored(input, activation.relu6(input), inplace, "relu6")
+    return _applied(activation.relu6, input, inplace)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """``input`` where positive, else ``negative_slope * input``."""
-    return _stored(input, activation.leaky_relu(input, negative_slope), inplace, "leaky_relu")
+    return _applied(activation.leaky_relu, input, inplace, negative_slope)
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
     """``input`` limited to ``[min_val, max_val]``."""
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
-    return _stored(input, activation.hardtanh(input, min_val, max_val), inplace, "hardtanh")
+    return _applied(activation.hardtanh, input, inplace, min_val, max_val)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``input`` where positive, else ``alpha * (exp(input) - 1)``."""
-    return _stored(input, activation.elu(input, alpha), inplace, "elu")
+    return _applied(activation.elu, input, inplace, alpha)
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``input`` where positive, else ``alpha * (exp(input / alpha) - 1)``."""
-    return _stored(input, activation.celu(input, alpha), inplace, "celu")
+    return _applied(activation.celu, input, inplace, alpha)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """The self-normalising ELU."""
-    return _stored(input, activation.selu(input), inplace, "selu")
+    return _applied(activation.selu, input, inplace)
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """``input * sigmoid(input)``."""
-    return _stored(input, activation.silu(input), inplace, "silu")
+    return _applied(activation.silu, input, inplace)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """``input * tanh(softplus(input))``."""
-    return _stored(input, activation.mish(input), inplace, "mish")
+    return _applied(activation.mish, input, inplace)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """``clamp(input + 3, 0, 6) / 6``."""
-    return _stored(input, activation.hardsigmoid(input), inplace, "hardsigmoid")
+    return _applied(activation.hardsigmoid, input, inplace)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """``input * clamp(input + 3, 0, 6) / 6``."""
-    return _stored(input, activation.hardswish(input), inplace, "hardswish")
+    return _applied(activation.hardswish, input, inplace)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """``input`` where above ``threshold``, else ``value``."""
-    return _stored(input, activation.threshold(input, threshold, value), inplace, "threshold")
+    return _applied(activation.threshold, input, inplace, threshold, value)
 
 
 def relu_(input: Tensor) -> Tensor:
@@ -106,4 +113,4 @@ def selu_(input: Tensor) -> Tensor:
 
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     """``input`` where above ``threshold``, else ``value``; in place."""
-    return _stored(input, activation.threshold(input, threshold, value), True, "threshold")
+    return _applied(activation.threshold, input, True, threshold, value)

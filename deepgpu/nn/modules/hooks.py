@@ -103,8 +103,8 @@ class Hooks(Members):
         Parameters
         ----------
         hook
-            It gets tuples, with None for arguments that are no tensors or require no grad; what it returns, if
-            anything, replaces ``grad_input``.
+            It gets tuples, with None for arguments that are no tensors and zeros for tensors without gradient; what it
+            returns, if anything, replaces ``grad_input``.
         prepend
             Run before the hooks that are there already.
         """
