@@ -1,0 +1,26 @@
+"""Where to train."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deepgpu.device import device as as_device
+from deepgpu.errors import DeviceUnavailableError
+
+
+def choose_device(name: Any = "auto") -> as_device:
+    """The device of that name; for "auto" the GPU if there is one, else the CPU.
+
+    Raises
+    ------
+    DeviceUnavailableError
+        If the machine does not have it.
+    """
+    if str(name) == "auto":
+        try:
+            return choose_device("cuda")
+        except DeviceUnavailableError:
+            return as_device("cpu")
+    chosen = as_device(name)
+    assert chosen.backend  # asks for the device
+    return chosen

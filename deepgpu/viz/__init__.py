@@ -1,0 +1,7 @@
+"""Pictures and tables of models and trainings. Drawing needs matplotlib: ``pip install 'deepgpu[plots]'``."""
+
+from deepgpu.viz.curves import training_curves
+from deepgpu.viz.figure import MissingMatplotlibError
+from deepgpu.viz.summary import LayerSummary, Summary, summarize
+
+__all__ = ["LayerSummary", "MissingMatplotlibError", "Summary", "summarize", "training_curves"]
