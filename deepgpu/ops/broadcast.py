@@ -136,7 +136,8 @@ def fitting(value: Any, dtype: Any, name: str, argument: str) -> Any:
             expected = f"a number that {dtype.name} can hold, {limits.min} to {limits.max}"
             raise RuntimeError(takes(name, argument, expected, value))
         value = int(value)
-    return scalar(value, dtype)
+    with np.errstate(over="ignore"):  # a float out of range is infinite
+        return scalar(value, dtype)
 
 
 def check_shapes(name: str, *shapes: Sequence[int]) -> None:

@@ -12,7 +12,8 @@ from deepgpu.backends.base import Backend
 from deepgpu.backends.registry import backend_of
 from deepgpu.device import CPU, device as as_device
 from deepgpu.errors import takes
-from deepgpu.ops.dims import sizes
+from deepgpu.ops.broadcast import fitting
+from deepgpu.ops.dims import new_shape
 from deepgpu.ops.op import op
 from deepgpu.random import Generator, default_generator
 from deepgpu.tensor import Tensor, method, wrap
@@ -77,12 +78,28 @@ def _from_python(data: Any, dtype: dtypes.dtype | None) -> np.ndarray:
         array = np.array(_plain(data))
     except ValueError as error:
         raise ValueError(f"`tensor`: nested sequences must have one length each in every dimension: {error}") from None
-    if array.dtype.kind not in "biuf" and not any(array.dtype == d.numpy for d in dtypes.ALL):
-        raise TypeError(f"`tensor`: no dtype for data of type {type(data).__name__} ({array.dtype})")
+    if array.dtype.kind not in "biuf" and array.dtype not in [d.numpy for d in dtypes.ALL]:
+        bad = _no_number(data)
+        if isinstance(bad, int):
+            raise OverflowError(takes("tensor", "data", "integers that int64 can hold", bad))
+        raise TypeError(takes("tensor", "data", "numbers and nested sequences of them", f"{bad!r} of {type(bad)}"))
     if dtype is None:
         from_numbers = array.dtype == np.float64 and (array.size == 0 or not _holds_arrays(data))
         dtype = dtypes.get_default_dtype() if from_numbers else dtypes.from_numpy(array.dtype)
-    return array.astype(dtype.numpy)
+    elif array.dtype.kind in "iu" and dtype.numpy.kind in "iu" and array.size:
+        for limit in (array.min(), array.max()):
+            fitting(int(limit), dtype.numpy, "tensor", "data")
+    with np.errstate(all="ignore"):  # infinities and NaN are values
+        return array.astype(dtype.numpy)
+
+
+def _no_number(data: Any) -> Any:
+    """The first element that is no number, or an integer too large for int64."""
+    if isinstance(data, (list, tuple)):
+        return next((bad for x in data if (bad := _no_number(x)) is not None or x is None), None)
+    if isinstance(data, int) and not -(2**63) <= data < 2**63:
+        return data
+    return None if isinstance(data, (int, float, np.ndarray, np.generic, Tensor)) else data
 
 
 def _plain(data: Any) -> Any:
@@ -137,14 +154,14 @@ def from_dlpack(source: Any) -> Tensor:
 def zeros(*size: Any, dtype: dtypes.dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """All 0."""
     b = _backend(device)
-    return _finish(b.xp.zeros(sizes(size), (dtype or dtypes.get_default_dtype()).numpy), b, requires_grad)
+    return _finish(b.xp.zeros(new_shape(size, "zeros"), (dtype or dtypes.get_default_dtype()).numpy), b, requires_grad)
 
 
 @op(differentiable=False)
 def ones(*size: Any, dtype: dtypes.dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """All 1."""
     b = _backend(device)
-    return _finish(b.xp.ones(sizes(size), (dtype or dtypes.get_default_dtype()).numpy), b, requires_grad)
+    return _finish(b.xp.ones(new_shape(size, "ones"), (dtype or dtypes.get_default_dtype()).numpy), b, requires_grad)
 
 
 @op(differentiable=False)
@@ -157,7 +174,7 @@ def empty(
 ) -> Tensor:
     """Uninitialised memory."""
     b = _backend(device)
-    t = _finish(b.xp.empty(sizes(size), (dtype or dtypes.get_default_dtype()).numpy), b, False)
+    t = _finish(b.xp.empty(new_shape(size, "empty"), (dtype or dtypes.get_default_dtype()).numpy), b, False)
     if memory_format is not None:
         t = t.contiguous(memory_format=memory_format)
     return t.requires_grad_() if requires_grad else t
@@ -171,12 +188,13 @@ def full(
     b = _backend(device)
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     d = dtype or dtypes.of_scalar(value)
-    return _finish(b.xp.full(sizes((size,)), value, d.numpy), b, requires_grad)
+    shape = new_shape((size,), "full")
+    return _finish(b.xp.full(shape, fitting(value, d.numpy, "full", "fill_value"), d.numpy), b, requires_grad)
 
 
 @op(differentiable=False)
 def arange(
-    start: Any,
+    start: Any = None,
     end: Any = None,
     step: Any = 1,
     *,
@@ -187,9 +205,14 @@ def arange(
     """``start, start + step, ...`` up to but without ``end``; int64 if all are integers."""
     if end is None:
         start, end = 0, start
+    if end is None:
+        raise TypeError(takes("arange", "end", "a number", "None"))
+    start = 0 if start is None else start
     start, end, step = (x.item() if isinstance(x, Tensor) else x for x in (start, end, step))
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise RuntimeError(takes("arange", "end", "a finite range", f"{start} to {end}"))
     if step == 0 or (end - start) / step < 0:
-        raise RuntimeError(f"`arange`: no way from {start} to {end} in steps of {step}")
+        raise RuntimeError(takes("arange", "step", f"a number that leads from {start} to {end}", step))
     if dtype is None:
         dtype = dtypes.int64 if all(isinstance(x, int) for x in (start, end, step)) else dtypes.get_default_dtype()
     b = _backend(device)
@@ -211,6 +234,8 @@ def linspace(
 ) -> Tensor:
     """``steps`` numbers evenly spaced from ``start`` to ``end``, both included."""
     b = _backend(device)
+    if steps < 0:
+        raise RuntimeError(takes("linspace", "steps", "a number that is not negative", steps))
     wide = np.linspace(float(start), float(end), steps)
     return _finish(b.from_numpy(wide.astype((dtype or dtypes.get_default_dtype()).numpy)), b, requires_grad)
 
@@ -266,7 +291,8 @@ def full_like(
 ) -> Tensor:
     """All ``fill_value``, in the shape and dtype of ``input``."""
     array, b = _like(input, dtype, device)
-    array.fill(fill_value.item() if isinstance(fill_value, Tensor) else fill_value)
+    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    array.fill(fitting(value, array.dtype, "full_like", "fill_value"))
     return _finish(array, b, requires_grad)
 
 
@@ -335,12 +361,23 @@ def new_tensor(
 
 
 def _draw(kind: str, shape: Any, dtype: dtypes.dtype, generator: Generator | None) -> np.ndarray:
-    """Numbers on the host: float32 is drawn as such, the other types from float64."""
+    """Numbers on the host: float32 is drawn as such, normal half numbers from float64."""
     g = (generator or default_generator).numpy
+    if kind == "uniform" and dtype.itemsize == 2:
+        # as many steps as the dtype tells apart below 1: rounding a finer number could give 1 itself
+        steps = round(1 / dtypes.finfo(dtype).eps) * 2
+        return (g.integers(0, steps, shape) / steps).astype(dtype.numpy)
     draw = g.standard_normal if kind == "normal" else g.random
     if dtype is dtypes.float32:
         return draw(shape, dtype=np.float32)
     return draw(shape).astype(dtype.numpy)
+
+
+def _floating(dtype: dtypes.dtype | None, op: str) -> dtypes.dtype:
+    d = dtype or dtypes.get_default_dtype()
+    if not d.is_floating_point:
+        raise NotImplementedError(takes(op, "dtype", "a floating-point dtype (`randint` draws integers)", d))
+    return d
 
 
 @op(differentiable=False)
@@ -353,7 +390,7 @@ def rand(
 ) -> Tensor:
     """Uniform in [0, 1)."""
     b = _backend(device)
-    drawn = _draw("uniform", sizes(size), dtype or dtypes.get_default_dtype(), generator)
+    drawn = _draw("uniform", new_shape(size, "rand"), _floating(dtype, "rand"), generator)
     return _finish(b.from_numpy(drawn), b, requires_grad)
 
 
@@ -367,7 +404,7 @@ def randn(
 ) -> Tensor:
     """Normal with mean 0 and variance 1."""
     b = _backend(device)
-    drawn = _draw("normal", sizes(size), dtype or dtypes.get_default_dtype(), generator)
+    drawn = _draw("normal", new_shape(size, "randn"), _floating(dtype, "randn"), generator)
     return _finish(b.from_numpy(drawn), b, requires_grad)
 
 
@@ -388,7 +425,7 @@ def randint(
         raise RuntimeError(takes("randint", "high", f"more than `low` = {low}", high))
     b = _backend(device)
     g = (generator or default_generator).numpy
-    return wrap(b.from_numpy(g.integers(low, high, sizes((size,))).astype(dtype.numpy)), b)
+    return wrap(b.from_numpy(g.integers(low, high, new_shape((size,), "randint")).astype(dtype.numpy)), b)
 
 
 @op(differentiable=False)
@@ -416,5 +453,8 @@ def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, generato
 @op(method=True, differentiable=False)
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     """1 with the probability that each element gives, else 0."""
+    p = input._data
+    if input._backend.type == "cpu" and not bool(((p >= 0) & (p <= 1)).all()):
+        raise RuntimeError(takes("bernoulli", "input", "probabilities in [0, 1]", f"{p.min()} to {p.max()}"))
     drawn = rand(*input.shape, dtype=dtypes.float64, generator=generator).to(input.device)
     return (drawn < input.detach().double()).to(input.dtype)

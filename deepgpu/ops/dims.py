@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
+
+from deepgpu.errors import takes
 
 
 def dimension(dim: Any, ndim: int, op: str, argument: str = "dim") -> int:
@@ -36,7 +39,27 @@ def dimensions(dim: Any, ndim: int, op: str) -> tuple[int, ...]:
 
 
 def sizes(args: tuple[Any, ...]) -> tuple[int, ...]:
-    """Sizes given one by one or as a sequence."""
-    if len(args) == 1 and isinstance(args[0], Sequence):
+    """Sizes given one by one or as a sequence. TypeError if one is no integer."""
+    if len(args) == 1 and isinstance(args[0], Sequence) and not isinstance(args[0], str):
         args = tuple(args[0])
-    return tuple([int(a) for a in args])
+    return tuple([operator.index(a) for a in args])
+
+
+def new_shape(size: tuple[Any, ...], op: str) -> tuple[int, ...]:
+    """The shape of a new tensor.
+
+    Raises
+    ------
+    TypeError
+        If a size is no integer.
+    RuntimeError
+        If a size is negative.
+    """
+    try:
+        shape = sizes(size)
+    except TypeError:
+        types = ", ".join([type(a).__name__ for a in size])
+        raise TypeError(takes(op, "size", "integers, or a sequence of them", f"{size} ({types})")) from None
+    if min(shape, default=0) < 0:
+        raise RuntimeError(takes(op, "size", "sizes that are not negative", shape))
+    return shape
