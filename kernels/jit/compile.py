@@ -20,7 +20,12 @@ import llvmlite
 import numba
 from llvmlite import binding
 from numba.core import config
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserProvidedCacheLocator
+from numba.core.caching import (
+    CompileResultCacheImpl,
+    FunctionCache,
+    IndexDataCacheFile,
+    UserProvidedCacheLocator,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -81,8 +86,29 @@ class _CacheImpl(CompileResultCacheImpl):
     _locator_classes = [_Locator]  # noqa: RUF012 - Numba's own attribute
 
 
+class _Files(IndexDataCacheFile):
+    """Index and machine-code files of one function, the latter named after what they hold.
+
+    Numba numbers them: two processes that compile two signatures at once would both write number 1, and from then on
+    the machine code of one would be run for the other.
+    """
+
+    def save(self, key: Any, data: Any) -> None:
+        digest = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
+        name = f"{self._index_name.removesuffix('.nbi')}.{digest}.nbc"
+        self._save_data(name, data)
+        self._save_index({**self._load_index(), key: name})  # an entry that another process adds just now is lost
+
+
 class _Cache(FunctionCache):
     _impl_class = _CacheImpl
+
+    def __init__(self, py_func: Callable[..., Any]) -> None:
+        super().__init__(py_func)
+        # with the module's name, which Numba leaves out: functions of one name may share their code, see parallel_for
+        name = f"{py_func.__module__}.{py_func.__qualname__}-{py_func.__code__.co_firstlineno}"
+        stamp = self._impl.locator.get_source_stamp()
+        self._cache_file = _Files(self._cache_path, name.replace("<", "").replace(">", ""), stamp)
 
 
 def kernel(function: F | None = None, *, parallel: bool = False, **options: Any) -> Any:
