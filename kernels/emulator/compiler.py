@@ -18,10 +18,26 @@ DYNAMIC_SHARED_LIMIT = 227 << 10
 """Bytes of dynamic shared memory that a block can ask for (compute capability 9.0 and 10.0)."""
 _DYNAMIC_SHARED = "emu_dynamic_shared"
 
-_COMMON = ["-fPIC", "-w", "-fvisibility=hidden", "-fno-gnu-unique", "-fno-extern-tls-init", "-fno-strict-aliasing", "-fno-math-errno", "-fno-threadsafe-statics", "-ffp-contract=off"]
+_COMMON = [
+    "-fPIC",
+    "-w",
+    "-fvisibility=hidden",
+    "-fno-gnu-unique",
+    "-fno-extern-tls-init",
+    "-fno-strict-aliasing",
+    "-fno-math-errno",
+    "-fno-threadsafe-statics",
+    "-ffp-contract=off",
+]
 _FAST = ["-O2", "-g1"]
 # -Og keeps the accesses of the source: -O1 would split a float4 into four loads.
-_CHECKED = ["-Og", "-g1", "-fsanitize=thread,alignment,bounds,integer-divide-by-zero,shift-exponent", "--param=tsan-instrument-func-entry-exit=0", "--param=tsan-distinguish-volatile=1"]
+_CHECKED = [
+    "-Og",
+    "-g1",
+    "-fsanitize=thread,alignment,bounds,integer-divide-by-zero,shift-exponent",
+    "--param=tsan-instrument-func-entry-exit=0",
+    "--param=tsan-distinguish-volatile=1",
+]
 _RUNTIME = ["-std=c++17", "-O2", "-fno-tree-loop-distribute-patterns", "-U_FORTIFY_SOURCE"]
 _RENAMED = ("memcpy", "memmove", "memset")  # calls that a checked module makes through hooks.cpp
 _IGNORED_OPTIONS = re.compile(

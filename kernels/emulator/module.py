@@ -107,6 +107,11 @@ class RawModule:
         """The kernels that `get_function` takes."""
         return [k.expression for k in self._build(self.check).compiled.kernels]
 
+    @property
+    def declared_kernels(self) -> list[str]:
+        """All ``__global__`` functions of the source, templates included."""
+        return [k.name for k in self._build(self.check).compiled.declared]
+
     def get_function(self, name: str) -> Kernel:
         """The kernel called `name`: an ``extern "C"`` function or one of `name_expressions`."""
         compiled = self._build(self.check).compiled
@@ -194,6 +199,16 @@ class Kernel:
             build = self.module._build(checked)
             self._entries[checked] = (build, *build.entry(self.name))
         return self._entries[checked]
+
+    @property
+    def signature(self) -> runtime.Kernel:
+        """Sizes and kinds of the parameters."""
+        return self._entry(self.module.check)[2]
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """What the source calls the parameters."""
+        return self._entry(self.module.check)[1].declaration.parameters
 
     def __call__(
         self,

@@ -1,5 +1,6 @@
 // softmax.cu -- one row a block; float4 loads, half or float; maximum and sum by shuffles.
 #include <cuda_fp16.h>
+#define INFINITE __int_as_float(0x7f800000)  // NVRTC has no INFINITY
 
 struct Max {
   __device__ float operator()(float a, float b) const { return fmaxf(a, b); }
@@ -24,12 +25,12 @@ __device__ float block_reduce(float value, Combine combine, float neutral) {
 extern "C" __global__ void softmax(const float* __restrict__ x, float* __restrict__ y, int columns) {
   const float4* row = reinterpret_cast<const float4*>(x + size_t(blockIdx.x) * columns);
   float4* result = reinterpret_cast<float4*>(y + size_t(blockIdx.x) * columns);
-  float top = -INFINITY;
+  float top = -INFINITE;
   for (int i = threadIdx.x; i < columns / 4; i += blockDim.x) {
     const float4 v = row[i];
     top = fmaxf(top, fmaxf(fmaxf(v.x, v.y), fmaxf(v.z, v.w)));
   }
-  top = block_reduce(top, Max(), -INFINITY);
+  top = block_reduce(top, Max(), -INFINITE);
   float sum = 0;
   for (int i = threadIdx.x; i < columns / 4; i += blockDim.x) {
     const float4 v = row[i];
@@ -43,12 +44,12 @@ extern "C" __global__ void softmax(const float* __restrict__ x, float* __restric
 }
 
 extern "C" __global__ void softmax_half(const __half2* x, __half2* y, int pairs) {
-  float top = -INFINITY, sum = 0;
+  float top = -INFINITE, sum = 0;
   for (int i = threadIdx.x; i < pairs; i += blockDim.x) {
     const float2 v = __half22float2(x[blockIdx.x * pairs + i]);
     top = fmaxf(top, fmaxf(v.x, v.y));
   }
-  top = block_reduce(top, Max(), -INFINITY);
+  top = block_reduce(top, Max(), -INFINITE);
   for (int i = threadIdx.x; i < pairs; i += blockDim.x) {
     const float2 v = __half22float2(x[blockIdx.x * pairs + i]);
     sum += __expf(v.x - top) + __expf(v.y - top);
