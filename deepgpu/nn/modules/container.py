@@ -64,10 +64,10 @@ class _Numbered(Module):
             self.append(module)
         return self
 
-    def pop(self, index: Any = -1) -> Module:
-        """Remove a module and return it."""
-        module = self[index]
-        del self[index]
+    def pop(self, key: Any) -> Module:
+        """Remove the module at a position and return it."""
+        module = self[key]
+        del self[key]
         return module
 
     def _insert(self, index: int, module: Module) -> None:
