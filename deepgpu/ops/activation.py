@@ -90,8 +90,9 @@ class Prelu(Node):
     def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, w = self.saved
         need_x, need_w = self.needs_input_grad
-        gx = where(x > 0, g, g * w) if need_x else None
-        gw = unbroadcast((g * x).masked_fill(x >= 0, 0.0), w._data.shape) if need_w else None
+        positive = x > 0
+        gx = where(positive, g, g * w) if need_x else None
+        gw = unbroadcast((g * x).masked_fill(positive, 0.0), w._data.shape) if need_w else None
         return gx, gw
 
 

@@ -32,6 +32,9 @@ def slopes(make: Maker) -> Iterator[Sample]:
         yield Sample(make(*shape), make())
     for shape in ((3, 4), (2, 4, 3), (2, 4, 3, 5), (0, 4)):
         yield Sample(make(*shape), make(4))
+
+
+def slope_at_kink(make: Maker) -> Iterator[Sample]:
     yield Sample(make.values([-1, 0, 1]), make(1)).at_kink()
 
 
@@ -113,6 +116,13 @@ ENTRIES = [
     OpEntry("leaky_relu", bent_at(0), keeps_layout=True),
     OpEntry("leaky_relu", bent_at(0, negative_slope=-0.3), variant="negative", dtypes=FLOATING),
     OpEntry("prelu", slopes, slope_errors, dtypes=FLOATING, keeps_layout=True),
+    OpEntry(
+        "prelu",
+        slope_at_kink,
+        variant="kink",
+        dtypes=FLOATING,
+        double_backward=False,  # at 0 PyTorch's gradient contains the slope, but its derivative by the slope is 0
+    ),
     OpEntry("relu6", bent_at(0, 6), domain=(-2, 8), keeps_layout=True),
     OpEntry("hardtanh", limits, keeps_layout=True),
     OpEntry("elu", with_alpha, dtypes=FLOATING, keeps_layout=True),
