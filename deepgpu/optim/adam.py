@@ -147,7 +147,7 @@ class Adam(Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         for entry in self.state.values():  # the count was a number once
-            if "step" in entry and not isinstance(entry["step"], Tensor):
+            if isinstance(entry, dict) and "step" in entry and not isinstance(entry["step"], Tensor):
                 entry["step"] = tensor(float(entry["step"]), dtype=dtypes.float32, device="cpu")
 
 

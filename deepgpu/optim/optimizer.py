@@ -84,11 +84,11 @@ class Optimizer:
             cls.step = _with_hooks(cls.step)  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
-        lines = [f"{type(self).__name__} ("]
+        groups = []
         for i, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {i}")
-            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
-        return "\n".join([*lines, ")"])
+            options = "".join(f"    {key}: {group[key]}\n" for key in sorted(group) if key != "params")
+            groups.append(f"\nParameter Group {i}\n{options}")
+        return f"{type(self).__name__} ({''.join(groups)})"
 
     # --- parameter groups -------------------------------------------------------------------------------------------
 
@@ -260,7 +260,10 @@ class Optimizer:
         return handle
 
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(optimizer, args, kwargs)`` before each step; it may return new ``(args, kwargs)``."""
+        """Call ``hook(optimizer, args, kwargs)`` before each step; it may return new ``(args, kwargs)``.
+
+        As in PyTorch, ``args`` begins with the optimizer itself.
+        """
         return self._register("_step_pre_hooks", hook)
 
     def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
@@ -288,18 +291,21 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     """A ``step`` that runs the hooks, and leaves a trace for learning-rate schedulers."""
 
     @functools.wraps(step)
-    def wrapper(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        self: Optimizer = args[0]
         if self._stepping:  # a subclass's step that calls this one has run the hooks
-            return step(self, *args, **kwargs)
+            return step(*args, **kwargs)
         for hook in self._hooks("_step_pre_hooks"):
             replaced = hook(self, args, kwargs)
             if replaced is not None:
                 if not isinstance(replaced, tuple) or len(replaced) != 2:
-                    raise RuntimeError(f"a step pre-hook must return None or (args, kwargs), but returned {replaced}")
+                    raise RuntimeError(
+                        f"a step pre-hook must return None or a tuple of (new_args, new_kwargs), but got {replaced}."
+                    )
                 args, kwargs = replaced
         self._stepping = True
         try:
-            result = step(self, *args, **kwargs)
+            result = step(*args, **kwargs)
         finally:
             self._stepping = False
         for hook in self._hooks("_step_post_hooks"):
