@@ -6,7 +6,28 @@ come from deepgpu's default generator.
 
 from deepgpu.vision.transforms import functional
 from deepgpu.vision.transforms.compose import Compose, Lambda, RandomApply, RandomChoice, RandomOrder
-from deepgpu.vision.transforms.convert import ConvertImageDtype, Normalize, PILToTensor, ToPILImage, ToTensor
-from deepgpu.vision.transforms.crop import CenterCrop, Pad, RandomCrop
+from deepgpu.vision.transforms.convert import (
+    ConvertImageDtype,
+    LinearTransformation,
+    Normalize,
+    PILToTensor,
+    ToPILImage,
+    ToTensor,
+)
+from deepgpu.vision.transforms.crop import CenterCrop, FiveCrop, Pad, RandomCrop, RandomResizedCrop, TenCrop
 from deepgpu.vision.transforms.erasing import Cutout, RandomErasing
 from deepgpu.vision.transforms.flip import RandomHorizontalFlip, RandomVerticalFlip
+from deepgpu.vision.transforms.geometry import RandomAffine, RandomPerspective, RandomRotation, Resize
+from deepgpu.vision.transforms.interpolation import InterpolationMode
+from deepgpu.vision.transforms.photometry import (
+    ColorJitter,
+    GaussianBlur,
+    Grayscale,
+    RandomAdjustSharpness,
+    RandomAutocontrast,
+    RandomEqualize,
+    RandomGrayscale,
+    RandomInvert,
+    RandomPosterize,
+    RandomSolarize,
+)

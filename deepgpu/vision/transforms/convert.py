@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepgpu import dtypes
+from deepgpu.errors import takes
+from deepgpu.ops.matmul import matmul
 from deepgpu.tensor import Tensor
 from deepgpu.vision.transforms import functional as F
 from deepgpu.vision.transforms.base import IMAGES, TENSORS, Transform
@@ -101,3 +103,37 @@ class Normalize(Transform):
 
     def extra_repr(self) -> str:
         return f"mean={self.mean}, std={self.std}"
+
+
+class LinearTransformation(Transform):
+    """``(image - mean_vector) @ transformation_matrix`` of each flattened image, such as whitening.
+
+    Parameters
+    ----------
+    transformation_matrix
+        A tensor (D, D), D = C x H x W.
+    mean_vector
+        A tensor (D,).
+    """
+
+    def __init__(self, transformation_matrix: Tensor, mean_vector: Tensor) -> None:
+        super().__init__()
+        rows, columns = transformation_matrix.shape
+        if rows != columns:
+            expected, found = "a square matrix", tuple(transformation_matrix.shape)
+            raise ValueError(takes("LinearTransformation", "transformation_matrix", expected, found))
+        if tuple(mean_vector.shape) != (rows,):
+            raise ValueError(takes("LinearTransformation", "mean_vector", f"shape {(rows,)}", tuple(mean_vector.shape)))
+        self.transformation_matrix = transformation_matrix
+        self.mean_vector = mean_vector
+
+    def forward(self, img: Any) -> Tensor:
+        size = len(self.mean_vector)
+        if img.shape[-3:].numel() != size:
+            expected = f"{size} values (C x H x W), as many as the matrix has rows"
+            raise ValueError(takes("LinearTransformation", "img", expected, tuple(img.shape)))
+        flat = img.reshape(-1, size) - self.mean_vector
+        return matmul(flat, self.transformation_matrix).reshape(img.shape)
+
+    def extra_repr(self) -> str:
+        return f"transformation_matrix={self.transformation_matrix.tolist()}, mean_vector={self.mean_vector.tolist()}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,10 @@ from deepgpu.ops.creation import from_numpy
 from deepgpu.random import default_generator
 from deepgpu.tensor import Tensor
 from deepgpu.vision.transforms import functional as F
-from deepgpu.vision.transforms.base import RandomTransform, Transform, integer
+from deepgpu.vision.transforms.base import RandomTransform, Transform, integer, uniform
 from deepgpu.vision.transforms.functional.image import size_pair
 from deepgpu.vision.transforms.functional.window import PADDING_MODES, four_sides
+from deepgpu.vision.transforms.interpolation import InterpolationMode, as_mode
 
 
 class Pad(Transform):
@@ -138,3 +141,115 @@ class RandomCrop(RandomTransform):
 
     def extra_repr(self) -> str:
         return f"size={self.size}, padding={self.padding}"
+
+
+class RandomResizedCrop(RandomTransform):
+    """A window of random size, shape and place, resized.
+
+    Szegedy et al., "Going Deeper with Convolutions", https://arxiv.org/abs/1409.4842, section 6.
+
+    Parameters
+    ----------
+    size
+        Height and width of the result, or one int for a square.
+    scale
+        The least and largest area of the window, as a part of the image's.
+    ratio
+        The least and largest ratio of width to height.
+    interpolation, antialias
+        How to resize, see :class:`Resize`.
+    """
+
+    def __init__(
+        self,
+        size: Any,
+        scale: Sequence[float] = (0.08, 1.0),
+        ratio: Sequence[float] = (3 / 4, 4 / 3),
+        interpolation: Any = InterpolationMode.BILINEAR,
+        antialias: bool | None = True,
+    ) -> None:
+        super().__init__()
+        if not 0 <= scale[0] <= scale[1]:
+            raise ValueError(takes("RandomResizedCrop", "scale", "0 <= least <= largest", scale))
+        if not 0 < ratio[0] <= ratio[1]:
+            raise ValueError(takes("RandomResizedCrop", "ratio", "0 < least <= largest", ratio))
+        self.size = size_pair("RandomResizedCrop", size)
+        self.scale = scale
+        self.ratio = ratio
+        self.interpolation = as_mode(interpolation, "RandomResizedCrop")
+        self.antialias = antialias
+
+    @staticmethod
+    def get_params(img: Any, scale: Sequence[float], ratio: Sequence[float]) -> tuple[int, int, int, int]:
+        """Draw a window: (top, left, height, width).
+
+        After ten windows that do not fit, the largest in the middle that has an allowed ratio.
+        """
+        _, height, width = F.get_dimensions(img)
+        for _ in range(10):
+            area = height * width * uniform(scale[0], scale[1])
+            aspect = math.exp(uniform(math.log(ratio[0]), math.log(ratio[1])))
+            w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+            if 0 < w <= width and 0 < h <= height:
+                return integer(0, height - h + 1), integer(0, width - w + 1), h, w
+        aspect = min(max(width / height, ratio[0]), ratio[1])
+        w, h = min(width, round(height * aspect)), min(height, round(width / aspect))
+        return (height - h) // 2, (width - w) // 2, h, w
+
+    def transform_image(self, img: Any) -> Any:
+        window = self.get_params(img, self.scale, self.ratio)
+        return F.resized_crop(img, *window, self.size, self.interpolation, self.antialias)
+
+    def extra_repr(self) -> str:
+        scale, ratio = (tuple(round(v, 4) for v in limits) for limits in (self.scale, self.ratio))
+        interpolation = f"interpolation={self.interpolation.value}, antialias={self.antialias}"
+        return f"size={self.size}, scale={scale}, ratio={ratio}, {interpolation}"
+
+
+class FiveCrop(Transform):
+    """The four corners and the centre, as a tuple.
+
+    Parameters
+    ----------
+    size
+        Height and width of each, or one int for squares.
+    """
+
+    def __init__(self, size: Any) -> None:
+        super().__init__()
+        self.size = size_pair("FiveCrop", size)
+
+    def forward(self, img: Any) -> tuple[Any, ...]:
+        return F.five_crop(img, self.size)
+
+    def of_batch(self, kind: str) -> str | None:
+        return None
+
+    def extra_repr(self) -> str:
+        return f"size={self.size}"
+
+
+class TenCrop(Transform):
+    """The four corners and the centre of the image and of the flipped image, as a tuple.
+
+    Parameters
+    ----------
+    size
+        Height and width of each, or one int for squares.
+    vertical_flip
+        Flip top and bottom rather than left and right.
+    """
+
+    def __init__(self, size: Any, vertical_flip: bool = False) -> None:
+        super().__init__()
+        self.size = size_pair("TenCrop", size)
+        self.vertical_flip = vertical_flip
+
+    def forward(self, img: Any) -> tuple[Any, ...]:
+        return F.ten_crop(img, self.size, self.vertical_flip)
+
+    def of_batch(self, kind: str) -> str | None:
+        return None
+
+    def extra_repr(self) -> str:
+        return f"size={self.size}, vertical_flip={self.vertical_flip}"

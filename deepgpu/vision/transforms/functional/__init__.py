@@ -1,5 +1,21 @@
 """Transforms as functions, without random draws, under the names of ``torchvision.transforms.functional``."""
 
+from deepgpu.vision.transforms.functional.color import (
+    adjust_brightness,
+    adjust_contrast,
+    adjust_gamma,
+    adjust_hue,
+    adjust_saturation,
+    adjust_sharpness,
+    autocontrast,
+    equalize,
+    gaussian_blur,
+    invert,
+    posterize,
+    rgb_to_grayscale,
+    solarize,
+    to_grayscale,
+)
 from deepgpu.vision.transforms.functional.conversion import (
     convert_image_dtype,
     normalize,
@@ -8,6 +24,8 @@ from deepgpu.vision.transforms.functional.conversion import (
     to_tensor,
 )
 from deepgpu.vision.transforms.functional.image import get_dimensions, get_image_num_channels, get_image_size
+from deepgpu.vision.transforms.functional.resize import resize, resized_crop
+from deepgpu.vision.transforms.functional.warp import affine, perspective, rotate
 from deepgpu.vision.transforms.functional.window import (
     center_crop,
     crop,
@@ -18,3 +36,4 @@ from deepgpu.vision.transforms.functional.window import (
     ten_crop,
     vflip,
 )
+from deepgpu.vision.transforms.interpolation import InterpolationMode
