@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
+from deepgpu.errors import takes
 from deepgpu.ops.cast import cast
 from deepgpu.ops.dims import dimension
 from deepgpu.ops.op import op
@@ -82,26 +84,50 @@ class LogSoftmaxGrad(Node):
 
 def _prepared(input: Tensor, dim: int | None, dtype: dtypes.dtype | None, name: str) -> tuple[Tensor, int]:
     x = input if dtype is None else cast(input, dtype)
-    if dim is None:  # PyTorch's rule for calls without dim, which it warns about
+    if not x.dtype.is_floating_point:
+        argument = "input" if dtype is None else "dtype"
+        raise RuntimeError(takes(name, argument, "a floating-point type", x.dtype))
+    if dim is None:
+        warnings.warn(
+            f"Implicit dimension choice for {name} has been deprecated. "
+            "Change the call to include dim=X as an argument.",
+            stacklevel=3,
+        )
         dim = 0 if x._data.ndim in (0, 1, 3) else 1
     return x, dimension(dim, x._data.ndim, name)
 
 
 @op(method=True)
 def softmax(input: Tensor, dim: int | None = None, dtype: dtypes.dtype | None = None) -> Tensor:
-    """``exp(input) / sum(exp(input))`` along ``dim``, without overflow."""
-    x, d = _prepared(input, dim, dtype, "softmax")
-    return Softmax(d)(x) if x._data.ndim else (x * 0 + 1)
+    """``exp(input) / sum(exp(input))`` along ``dim``, without overflow.
+
+    Parameters
+    ----------
+    dim
+        Which dimension sums to 1. Without it, dimension 0 of tensors with 0, 1 or 3 dimensions, else 1, and a warning.
+    dtype
+        Convert the input to this dtype first, against overflow.
+
+    Notes
+    -----
+    Rows that contain infinity, and rows of nothing but minus infinity, become NaN.
+    """
+    return _softmax(*_prepared(input, dim, dtype, "softmax"))
+
+
+def _softmax(x: Tensor, dim: int) -> Tensor:
+    return Softmax(dim)(x) if x._data.ndim else x * 0 + 1
 
 
 @op(method=True)
 def log_softmax(input: Tensor, dim: int | None = None, dtype: dtypes.dtype | None = None) -> Tensor:
-    """``log(softmax(input))`` along ``dim``, without overflow or loss of digits."""
+    """``log(softmax(input))`` along ``dim``, without overflow or loss of digits; see :func:`softmax`."""
     x, d = _prepared(input, dim, dtype, "log_softmax")
     return LogSoftmax(d)(x) if x._data.ndim else x * 0
 
 
 @op
 def softmin(input: Tensor, dim: int | None = None, dtype: dtypes.dtype | None = None) -> Tensor:
-    """``softmax(-input)``."""
-    return softmax(-input, dim, dtype)
+    """``softmax(-input)``; see :func:`softmax`."""
+    x, d = _prepared(input, dim, dtype, "softmin")
+    return _softmax(-x, d)
