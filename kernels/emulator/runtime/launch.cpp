@@ -47,7 +47,7 @@ EMU_API int emu_launch(const Kernel* kernel, void** arguments, const LaunchConfi
   l.kernel = kernel;
   l.arguments = arguments;
   l.error = error;
-  l.failed = l.preempted = l.running_fiber = l.pending.valid = l.interrupted = false;
+  l.failed = l.preempted = l.spun = l.running_fiber = l.pending.valid = l.interrupted = false;
   l.fiber = nullptr;
   l.idle_slices = 0;
   l.output.clear();

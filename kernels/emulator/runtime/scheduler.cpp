@@ -167,7 +167,9 @@ void run_block(Block& block) {
       if (block.ready[warp]) runnable.push_back(warp);
     }
     if (!runnable.empty()) {
-      const uint32_t warp = runnable[choose(Decision::next_warp, uint32_t(runnable.size()))];
+      // After a thread has spun in vain it is the next one's turn, or the one it waits for might never be chosen.
+      const uint32_t warp = runnable[launch->spun ? 0 : choose(Decision::next_warp, uint32_t(runnable.size()))];
+      launch->spun = false;
       run_warp(block, warp);
       block.next_warp = warp + 1;
       if (launch->config.cooperative && launch->preempted) return;  // a spinning thread may wait for another block
@@ -268,11 +270,12 @@ void preemption_point() {
   const bool spinning = ++launch->fiber->atomics >= SPIN_LIMIT;
   if (!spinning && !choose(Decision::preempt, 2)) return;
   launch->preempted = true;
+  launch->spun = spinning;
   suspend(Status::ready);
 }
 
 void yield() {
-  launch->preempted = true;
+  launch->preempted = launch->spun = true;
   suspend(Status::ready);
 }
 

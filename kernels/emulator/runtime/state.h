@@ -115,7 +115,7 @@ struct Launch {
   Context scheduler;
   uint32_t threads, warps;
   uint64_t idle_slices;                          // slices of fibers since one of them made progress
-  bool preempted;
+  bool preempted, spun;                          // the last slice was cut short; because the thread waits for another
   volatile bool interrupted;
   sigjmp_buf fault;                              // where a fault jumps to; nothing on the way has a destructor
   std::vector<uint32_t> block_order, lane_order, runnable;

@@ -16,8 +16,10 @@ using ull = unsigned long long;
 template <class T, class Update>
 EMU_UNCHECKED T read_modify_write(T* address, Scope scope, Update update) {
   atomic_access(address, sizeof(T), scope, __builtin_return_address(0));
-  const T old = *address;
-  *address = update(old);
+  T old;
+  __builtin_memcpy(&old, address, sizeof old);  // a half type's own copying is a function, which would be observed
+  const T next = update(old);
+  __builtin_memcpy(address, &next, sizeof next);
   return old;
 }
 
