@@ -18,10 +18,13 @@ def accumulation_dtype(dtype: Any) -> np.dtype:
 
 def widened(x: Array) -> Array:
     """`x` in its :func:`accumulation_dtype`; no copy if it is in it already."""
-    return x.astype(accumulation_dtype(x.dtype), copy=False)
+    dtype = accumulation_dtype(x.dtype)
+    return x if x.dtype == dtype else x.astype(dtype)
 
 
 def rounded(x: Array, dtype: Any) -> Array:
     """`x` in the caller's dtype; what is too large for a half type becomes infinite, silently as in PyTorch."""
+    if x.dtype == dtype:
+        return x
     with np.errstate(over="ignore"):
-        return x.astype(dtype, copy=False)
+        return x.astype(dtype)

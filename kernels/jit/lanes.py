@@ -20,8 +20,8 @@ channels are the vector lanes. So here the loop over channels is emitted around 
 
         return types.void(x, y, types.intp, types.intp), generate
 
-The body is emitted for four vectors at once (LLVM splits such a wide value over registers, whose operations overlap),
-for two, for one, and for a single element: nothing outside the arrays is touched. The words are those of
+The body is emitted for several vectors at once (LLVM splits such a wide value over registers, whose operations
+overlap), for fewer, for one, and for a single element: nothing outside the arrays is touched. The words are those of
 :mod:`.vector`, which explains them from zero.
 """
 
@@ -102,14 +102,17 @@ class Emitter(vector.Emitter):
         return Lanes(self.builder, self.builder.select(mask.value, yes.value, no.value))
 
 
-def over_channels(builder: ir.IRBuilder, channels: Int, like: ir.Value, body: Callable[[Emitter, Int], None]) -> None:
+def over_channels(
+    builder: ir.IRBuilder, channels: Int, like: ir.Value, body: Callable[[Emitter, Int], None], widest: int = 4
+) -> None:
     """Emit ``body(emit, c)`` for ``c = 0 .. channels``, as many lanes at a time as fit.
 
-    A vector has as many lanes as there are elements of the dtype that `like` points to in a register.
+    A vector has as many lanes as there are elements of the dtype that `like` points to in a register; `widest` vectors
+    at a time should leave registers for all that the body keeps.
     """
     whole = 4 * vector.LANES // _size(like)
     start = ir.Constant(INT64, 0)
-    for lanes in (4 * whole, 2 * whole, whole, 1):
+    for lanes in [*(n * whole for n in (8, 4, 2, 1) if n <= widest), 1]:
         before, top, turn, done = builder.block, *(builder.append_basic_block() for _ in range(3))
         builder.branch(top)
         builder.position_at_end(top)

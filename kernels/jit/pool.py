@@ -2,7 +2,7 @@
 
 Windows come as tables with one entry an output row and an output column, so that ordinary and adaptive pooling are the
 same kernels: window ``(p, q)`` spans rows ``top[p] .. bottom[p]`` and columns ``left[q] .. right[q]`` of the image.
-A task is one row of outputs of one image.
+A task is one of `parts` runs of output rows, or of images.
 """
 
 from __future__ import annotations
@@ -75,69 +75,77 @@ def _sum_of_window(
 
             emit.store(emit.loop(rows, [zero], row)[0] * emit.spread(scale), y, target + c)
 
-        over_channels(builder, channels, x, body)
+        over_channels(builder, channels, x, body, widest=8)
         return context.get_dummy_value()
 
     return types.void(x, y, *[types.intp] * 6, row_weights, column_weights, types.intp, types.intp, x.dtype), generate
 
 
 @parallel_for
-def max_pool(task, x, y, index, top, bottom, down, left, right, across):
+def max_pool(part, x, y, index, top, bottom, down, left, right, across, parts):
     """Maximum of each window and its place ``h * W + w`` in int32; taps are `down` rows and `across` columns apart.
 
-    An empty window gives minus infinity and -1. Tasks: ``N * P``.
+    An empty window gives minus infinity and -1.
     """
     _, H, W, C = x.shape
-    _, P, Q, _ = y.shape
-    n, p = task // P, task % P
-    rows = (bottom[p] - top[p] + down - 1) // down
-    for q in range(Q):
-        columns = (right[q] - left[q] + across - 1) // across
-        position = top[p] * W + left[q]
-        if rows > 0 and columns > 0:
-            source, target = (n * H * W + position) * C, (task * Q + q) * C
-            _max_of_window(x, y, index, source, target, position, rows, down, columns, across, W, C)
-        else:
-            for c in range(C):
-                y[n, p, q, c], index[n, p, q, c] = -np.inf, -1
+    N, P, Q, _ = y.shape
+    for row in range(N * P * part // parts, N * P * (part + 1) // parts):
+        n, p = row // P, row % P
+        rows = (bottom[p] - top[p] + down - 1) // down
+        for q in range(Q):
+            columns = (right[q] - left[q] + across - 1) // across
+            position = top[p] * W + left[q]
+            if rows > 0 and columns > 0:
+                source, target = (n * H * W + position) * C, (row * Q + q) * C
+                _max_of_window(x, y, index, source, target, position, rows, down, columns, across, W, C)
+            else:
+                for c in range(C):
+                    y[n, p, q, c], index[n, p, q, c] = -np.inf, -1
 
 
 @parallel_for
-def weighted_pool(task, x, y, top, bottom, left, right, row_weights, column_weights, row_scale, column_scale):
+def weighted_pool(part, x, y, top, bottom, left, right, row_weights, column_weights, row_scale, column_scale, parts):
     """``y[p, q] = row_scale[p] column_scale[q] * sum over the window of row_weights[h] column_weights[w] x[h, w]``.
 
     With unit weights and scales of 1 / count that is an average pool; its adjoint swaps weights and scales, and asks
-    for each input which windows it lies in. Tasks: ``N * P``.
+    for each input which windows it lies in.
     """
     _, H, W, C = x.shape
-    _, P, Q, _ = y.shape
-    n, p = task // P, task % P
-    rows = bottom[p] - top[p]
-    for q in range(Q):
-        source, target = ((n * H + top[p]) * W + left[q]) * C, (task * Q + q) * C
-        scale = row_scale[p] * column_scale[q]
-        columns = right[q] - left[q]
-        _sum_of_window(x, y, source, target, rows, columns, W, C, row_weights, column_weights, top[p], left[q], scale)
+    N, P, Q, _ = y.shape
+    for row in range(N * P * part // parts, N * P * (part + 1) // parts):
+        n, p = row // P, row % P
+        rows = bottom[p] - top[p]
+        for q in range(Q):
+            source, target = ((n * H + top[p]) * W + left[q]) * C, (row * Q + q) * C
+            scale = row_scale[p] * column_scale[q]
+            columns = right[q] - left[q]
+            _sum_of_window(
+                x, y, source, target, rows, columns, W, C, row_weights, column_weights, top[p], left[q], scale
+            )
 
 
 @parallel_for
-def scatter(n, gy, index, gx):
+def scatter(part, gy, index, gx, parts):
     """Add ``gy (N, P Q, C)`` at ``index`` of the planes of ``gx (N, H W, C)``; a negative index adds nowhere.
 
-    Tasks: N, because the windows of one image may overlap.
+    The windows of one image may overlap, so an image is never split.
     """
-    gx[n] = 0
-    for p in range(gy.shape[1]):
-        for c in range(gy.shape[2]):
-            at = index[n, p, c]
-            if at >= 0:
-                gx[n, at, c] += gy[n, p, c]
+    for n in range(len(gx) * part // parts, len(gx) * (part + 1) // parts):
+        for i in range(gx.shape[1]):
+            for c in range(gx.shape[2]):
+                gx[n, i, c] = 0
+        for p in range(gy.shape[1]):
+            for c in range(gy.shape[2]):
+                at = index[n, p, c]
+                if at >= 0:
+                    gx[n, at, c] += gy[n, p, c]
 
 
 @parallel_for
-def gather(n, x, index, y):
-    """``y (N, P Q, C)``: the elements of ``x (N, H W, C)`` at ``index``, 0 where that is negative. Tasks: N."""
-    for p in range(y.shape[1]):
-        for c in range(y.shape[2]):
-            at = index[n, p, c]
-            y[n, p, c] = x[n, at, c] if at >= 0 else 0
+def gather(part, x, index, y, parts):
+    """``y (N, P Q, C)``: the elements of ``x (N, H W, C)`` at ``index``, 0 where that is negative."""
+    for n in range(len(y) * part // parts, len(y) * (part + 1) // parts):
+        for p in range(y.shape[1]):
+            for c in range(y.shape[2]):
+                at = index[n, p, c]
+                y[n, p, c] = x[n, at, c] if at >= 0 else 0

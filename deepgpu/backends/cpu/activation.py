@@ -9,9 +9,10 @@ import numpy as np
 
 from deepgpu.backends.base import Array
 from deepgpu.backends.composed import activation as composed
+from deepgpu.backends.cpu.parts import parts
 from deepgpu.backends.layout import same_layout
 
-PART = 1 << 15
+WORTH = 1 << 15
 """Elements that are worth a task of their own."""
 
 
@@ -28,8 +29,8 @@ def relu(x: Array) -> Array:
     if x.dtype not in (np.float32, np.float64):
         return composed.relu(np, x)
     y = np.empty_like(x)
-    parts = max(x.size // PART, 1)
-    _kernels().relu(parts, _flat(x, y), y.ravel("K"), parts)
+    tasks = parts(x.size, WORTH)
+    _kernels().relu(tasks, _flat(x, y), y.ravel("K"), tasks)
     return y
 
 
@@ -38,8 +39,8 @@ def relu_backward(gy: Array, y: Array) -> Array:
     if y.dtype not in (np.float32, np.float64) or gy.dtype != y.dtype:
         return composed.relu_backward(np, gy, y)
     gx = np.empty_like(y)
-    parts = max(y.size // PART, 1)
-    _kernels().relu_backward(parts, _flat(gy, gx), _flat(y, gx), gx.ravel("K"), parts)
+    tasks = parts(y.size, WORTH)
+    _kernels().relu_backward(tasks, _flat(gy, gx), _flat(y, gx), gx.ravel("K"), tasks)
     return gx
 
 

@@ -9,13 +9,14 @@ import numpy as np
 
 from deepgpu.backends.base import Array
 from deepgpu.backends.composed import batchnorm as composed
+from deepgpu.backends.cpu.parts import MOST, parts
 from deepgpu.backends.layout import channels_first_view, channels_last_view
 from deepgpu.backends.precision import accumulation_dtype, rounded
 
 WIDTH = 256
 """Elements that a row should have; pixels of fewer channels are folded together."""
 
-PART = 1 << 14
+WORTH = 1 << 14
 """Elements that are worth a task of their own."""
 
 
@@ -32,10 +33,10 @@ def batch_norm_train(x: Array, weight: Array | None, bias: Array | None, eps: fl
     if x.size == 0:
         return composed.batch_norm_train(np, x, weight, bias, eps)
     rows = _rows(x)
-    parts, width = _parts(rows), rows.shape[1]
-    mean, var = np.empty(x.shape[1]), np.empty(x.shape[1])
-    counts, means, squares = np.empty(parts), np.empty((parts, width)), np.empty((parts, width))
-    _kernels().moments(parts, rows, counts, means, squares, np.empty((parts, 3, width), rows.dtype))
+    tasks, width = _parts(rows), rows.shape[1]
+    mean, var = np.empty((2, x.shape[1]))
+    counts, (means, squares) = np.empty(tasks), np.empty((2, tasks, width))
+    _kernels().moments(tasks, rows, counts, means, squares, np.empty((tasks, 3, width), rows.dtype))
     _kernels().join_moments(counts, means, squares, mean, var)
     return _normalise(x, rows, weight, bias, mean, var, eps), mean.astype(rows.dtype), var.astype(rows.dtype)
 
@@ -55,20 +56,21 @@ def batch_norm_backward(
         return composed.batch_norm_backward(np, gy, x, weight, mean, var, eps, training)
     kernels = _kernels()
     rows, gradients, C = _rows(x), _rows(gy), x.shape[1]
-    parts, width, dtype = _parts(rows), rows.shape[1], rows.dtype
+    tasks, width, dtype = _parts(rows), rows.shape[1], rows.dtype
     mean, var, scale = _vector(mean, np.float64), _vector(var, np.float64), _vector(weight, np.float64, 1, C)
-    centre = np.tile(mean.astype(dtype), width // C)
-    sums = np.empty((parts, 2, width))
-    kernels.gradient_sums(parts, gradients, rows, centre, sums, np.empty(sums.shape, dtype))
+    centre = np.empty(width, dtype)
+    centre.reshape(-1, C)[...] = mean
+    sums = np.empty((tasks, 2, width))
+    kernels.gradient_sums(tasks, gradients, rows, centre, sums, np.empty(sums.shape, dtype))
     gweight, gbias = np.empty(C, dtype), np.empty(C, dtype)
-    of_gy, of_x, constant = np.empty(width, dtype), np.empty(width, dtype), np.empty(width, dtype)
+    of_gy, of_x, constant = np.empty((3, width), dtype)
     kernels.gradient_factors(sums, len(rows), mean, var, scale, eps, gweight, gbias, of_gy, of_x, constant)
     gx = np.empty(rows.shape, dtype)
     if training:
-        kernels.input_gradient(parts, gradients, rows, gx, centre, of_gy, of_x, constant, parts)
+        kernels.input_gradient(tasks, gradients, rows, gx, centre, of_gy, of_x, constant, tasks)
     else:  # the statistics are constants: gx = of_gy * gy
         zero = np.zeros(width, dtype)
-        kernels.normalise(parts, gradients, gx, zero, of_gy, zero, parts)
+        kernels.normalise(tasks, gradients, gx, zero, of_gy, zero, tasks)
     return _like(gx, x), gweight, gbias
 
 
@@ -76,12 +78,12 @@ def _normalise(
     x: Array, rows: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
 ) -> Array:
     C, width, dtype = x.shape[1], rows.shape[1], rows.dtype
-    centre, scale, shift = np.empty(width, dtype), np.empty(width, dtype), np.empty(width, dtype)
+    centre, scale, shift = np.empty((3, width), dtype)
     weight, bias = _vector(weight, np.float64, 1, C), _vector(bias, np.float64, 0, C)
     _kernels().affine(mean, var, weight, bias, eps, centre, scale, shift)
     y = np.empty(rows.shape, dtype)
-    parts = _parts(rows)
-    _kernels().normalise(parts, rows, y, centre, scale, shift, parts)
+    tasks = _parts(rows)
+    _kernels().normalise(tasks, rows, y, centre, scale, shift, tasks)
     return _like(y, x)
 
 
@@ -102,9 +104,7 @@ def _like(rows: Array, x: Array) -> Array:
 
 
 def _parts(rows: Array) -> int:
-    """How many tasks. It depends on the shape only, and with it the order of the sums: any number of threads gives the
-    same bits."""
-    return min(max(rows.size // PART, 1), 64, len(rows))
+    return parts(rows.size, WORTH, min(len(rows), MOST))
 
 
 def _vector(x: Array | None, dtype: Any, default: float = 0, size: int = 0) -> Array:

@@ -10,9 +10,10 @@ import numpy as np
 
 from deepgpu.backends.base import Array
 from deepgpu.backends.composed import optim as composed
+from deepgpu.backends.cpu.parts import parts
 from deepgpu.backends.layout import is_dense, same_layout
 
-PART = 1 << 14
+WORTH = 1 << 14
 """Elements that are worth a task of their own."""
 
 
@@ -117,9 +118,9 @@ class _Batch:
         offsets = np.zeros(len(self.sizes) + 1, np.int64)
         np.cumsum(self.sizes, out=offsets[1:])
         table = np.array(self.addresses, np.int64).T.copy()
-        parts = max(int(offsets[-1]) // PART, 1)
+        tasks = parts(int(offsets[-1]), WORTH)
         like = np.empty(0, self.dtype)
-        kernel(parts, table, offsets, like, *(self.dtype.type(factor) for factor in factors), *flags, parts)
+        kernel(tasks, table, offsets, like, *(self.dtype.type(factor) for factor in factors), *flags, tasks)
 
 
 def _batches(arrays: Sequence[Sequence[Array]]) -> tuple[list[_Batch], list[int]]:

@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 
 from deepgpu.backends.base import Array, Pair
+from deepgpu.backends.cpu.parts import parts
 from deepgpu.backends.layout import channels_first_view, channels_last_view
 from deepgpu.backends.precision import rounded, widened
 from deepgpu.backends.windows import adaptive_windows, clipped_windows, covering_windows, divisors
+
+WORTH = 1 << 13
+"""Elements that are worth a task of their own."""
 
 
 @functools.cache
@@ -41,7 +45,8 @@ def pool_scatter(gy: Array, index: Array, input_size: Pair) -> Array:
     """See :meth:`deepgpu.backends.base.Backend.pool_scatter`."""
     n, c = gy.shape[:2]
     gx = np.empty((n, input_size[0] * input_size[1], c), widened(gy[:0]).dtype)
-    _kernels().scatter(n, _planes(_images(gy)), _planes(_images(index, np.int32)), gx)
+    tasks = parts(gx.size, WORTH, n)
+    _kernels().scatter(tasks, _planes(_images(gy)), _planes(_images(index, np.int32)), gx, tasks)
     return channels_first_view(rounded(gx, gy.dtype).reshape(n, *input_size, c))
 
 
@@ -50,7 +55,8 @@ def pool_gather(x: Array, index: Array) -> Array:
     n, c, p, q = index.shape
     images = _images(x)
     y = np.empty((n, p * q, c), images.dtype)
-    _kernels().gather(n, _planes(images), _planes(_images(index, np.int32)), y)
+    tasks = parts(y.size, WORTH, n)
+    _kernels().gather(tasks, _planes(images), _planes(_images(index, np.int32)), y, tasks)
     return channels_first_view(rounded(y, x.dtype).reshape(n, p, q, c))
 
 
@@ -103,7 +109,8 @@ def _max_pool(x: Array, rows: Any, columns: Any, dilation: Pair, output_size: Pa
     n, _, _, c = images.shape
     y = np.empty((n, *output_size, c), images.dtype)
     index = np.empty(y.shape, np.int32)
-    _kernels().max_pool(n * output_size[0], images, y, index, *rows, dilation[0], *columns, dilation[1])
+    tasks = parts(max(x.size, y.size), WORTH, n * output_size[0])
+    _kernels().max_pool(tasks, images, y, index, *rows, dilation[0], *columns, dilation[1], tasks)
     return channels_first_view(rounded(y, x.dtype)), channels_first_view(index)
 
 
@@ -111,7 +118,8 @@ def _weighted_pool(x: Array, output_size: Pair, tables: tuple[np.ndarray, ...]) 
     images = _images(x)
     n, _, _, c = images.shape
     y = np.empty((n, *output_size, c), images.dtype)
-    _kernels().weighted_pool(n * output_size[0], images, y, *tables)
+    tasks = parts(max(x.size, y.size), WORTH, n * output_size[0])
+    _kernels().weighted_pool(tasks, images, y, *tables, tasks)
     return channels_first_view(rounded(y, x.dtype))
 
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from deepgpu.backends.base import Array
 from deepgpu.backends.composed import softmax as composed
+from deepgpu.backends.cpu.parts import parts
 from deepgpu.backends.precision import accumulation_dtype, rounded
 
-PART = 1 << 13
+WORTH = 1 << 13
 """Elements that are worth a task of their own."""
 
 
@@ -48,10 +49,12 @@ def _over_rows(name: str, axis: int, *inputs: Array) -> Array:
     x = inputs[0]
     if accumulation_dtype(x.dtype) != np.float32 or x.size == 0:
         return getattr(composed, name)(np, *inputs, axis)
-    moved = [np.ascontiguousarray(np.moveaxis(a, axis, -1), np.float32) for a in inputs]
+    last = axis in (-1, x.ndim - 1)
+    moved = inputs if last else [np.moveaxis(a, axis, -1) for a in inputs]
     shape = moved[0].shape
-    rows = [a.reshape(-1, shape[-1]) for a in moved]
+    rows = [np.ascontiguousarray(a, np.float32).reshape(-1, shape[-1]) for a in moved]
     y = np.empty(rows[0].shape, np.float32)
-    parts = min(max(y.size // PART, 1), len(y))
-    getattr(_kernels(), name)(parts, *rows, y, parts)
-    return np.moveaxis(rounded(y, x.dtype).reshape(shape), -1, axis)
+    tasks = parts(y.size, WORTH)
+    getattr(_kernels(), name)(tasks, *rows, y, tasks)
+    y = rounded(y, x.dtype).reshape(shape)
+    return y if last else np.moveaxis(y, -1, axis)
