@@ -25,9 +25,12 @@ def assign(target: Tensor, result: Tensor, op: str, was: Tensor | None = None) -
     Raises
     ------
     RuntimeError
-        If the shapes differ, if the result's dtype is of a higher category (float into int), or if the target is a leaf
-        that requires grad, or a view of one, while ops are recorded.
+        If the shapes differ, if the result's dtype is of a higher category (float into int), if elements of the target
+        share memory with each other, or if it is a leaf that requires grad, or a view of one, while ops are recorded.
     """
+    for t in (target, result):
+        if t._view is not None:
+            t._refresh_view()
     if result._data.shape != target._data.shape:
         raise RuntimeError(
             f"`{op}`: the result has shape {tuple(result.shape)}, which the tensor of shape {tuple(target.shape)} "
@@ -37,11 +40,14 @@ def assign(target: Tensor, result: Tensor, op: str, was: Tensor | None = None) -
         if not dtypes.can_cast(result.dtype, target.dtype):
             raise RuntimeError(f"`{op}`: the result of type {result.dtype} can't be stored as {target.dtype}")
         result = result.to(target.dtype)
+    _refuse_overlap(target, op)
     recorded = state.enabled and (target.requires_grad or result.requires_grad)
     if recorded:
         _refuse_leaves(target, op)
-        if result._node is None and result.requires_grad:
-            result = result.clone()
+        if result.requires_grad:
+            result = result.clone() if result._node is None else result
+        elif target._view is None:
+            result = Overwrite()(target, result)
     adopt = target._version is None and target._node is not None and _is_fresh(result)
     if result._node is not None:
         _snapshot(result._node, target, copy=not adopt)
@@ -69,6 +75,14 @@ def _refuse_leaves(target: Tensor, op: str) -> None:
     if base.requires_grad and base.is_leaf:
         what = "a leaf that requires grad" if base is target else "a view of a leaf that requires grad"
         raise RuntimeError(f"`{op}`: {what} cannot be modified in place; do it under `no_grad`, or on a clone")
+
+
+def _refuse_overlap(target: Tensor, op: str) -> None:
+    strides = target._data.strides
+    if 0 in strides and any(s == 0 and n > 1 for s, n in zip(strides, target._data.shape, strict=True)):
+        raise RuntimeError(
+            f"`{op}`: several elements of the tensor share memory, as `expand` makes them; `clone()` it before writing"
+        )
 
 
 def _is_fresh(t: Tensor) -> bool:
@@ -119,7 +133,7 @@ def _rebase(view: Tensor, result: Tensor) -> None:
     seen = view._view
     assert seen is not None
     base = seen.base
-    node = ViewScatter(seen.replay)
+    node = ViewScatter(seen.replay, _memory_order(base._data))
     node.backend, node.xp = base._backend, base._backend.xp
     previous = _alias(base)
     node._connect((previous, result))
@@ -130,7 +144,10 @@ def _rebase(view: Tensor, result: Tensor) -> None:
 
 def become_view(target: Tensor, function: Callable[[Tensor], Tensor], op: str) -> Tensor:
     """Make ``target`` the view ``function(target)`` of its own memory, and return it."""
-    if state.enabled and target.requires_grad:
+    if not state.enabled:
+        target._data = function(target)._data
+        return target
+    if target.requires_grad:
         _refuse_leaves(target, op)
     before = _alias(target)
     before._version, before._view = target._shared_version(), target._view
@@ -140,14 +157,34 @@ def become_view(target: Tensor, function: Callable[[Tensor], Tensor], op: str) -
     return target
 
 
-class ViewScatter(Node):
-    """``base`` with a region, seen through a view, replaced by ``source``."""
+class Overwrite(Node):
+    """Constants in the place of values with a gradient, which is 0 from here on."""
 
-    def __init__(self, replay: Callable[[Tensor], Tensor]) -> None:
+    def forward(self, old: Any, new: Any) -> Any:
+        return new.copy(order="K")
+
+    def backward(self, g: Tensor) -> tuple[Tensor, None]:
+        return wrap(self.xp.zeros_like(g._data), self.backend), None
+
+
+def _memory_order(array: Any) -> tuple[int, ...]:
+    """The dimensions from the one with the largest steps in memory to that with the smallest."""
+    return tuple(sorted(range(array.ndim), key=lambda d: -abs(array.strides[d])))
+
+
+class ViewScatter(Node):
+    """``base`` with a region, seen through a view, replaced by ``source``.
+
+    The result has the base's order of dimensions in memory: in another, the view might be a copy.
+    """
+
+    def __init__(self, replay: Callable[[Tensor], Tensor], order: tuple[int, ...]) -> None:
         self.replay = replay
+        self.order = order
 
     def forward(self, base: Any, source: Any) -> Any:
-        out = wrap(base.copy(), self.backend)
+        ordered = base.transpose(self.order).copy(order="C")
+        out = wrap(ordered.transpose(sorted(range(base.ndim), key=self.order.__getitem__)), self.backend)
         with no_grad():
             self.replay(out)._data[...] = source
         return out._data
@@ -155,5 +192,5 @@ class ViewScatter(Node):
     def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
         part = self.replay(g)
         zeros = wrap(self.xp.zeros_like(part._data), self.backend)
-        kept = ViewScatter(self.replay)(g, zeros) if self.needs_input_grad[0] else None
+        kept = ViewScatter(self.replay, self.order)(g, zeros) if self.needs_input_grad[0] else None
         return kept, part

@@ -59,6 +59,8 @@ def to(
             dtype = a
         elif isinstance(a, Tensor):
             dtype, device = a.dtype, a.device
+        elif a is None:
+            continue
         elif isinstance(a, (str, int, as_device)) and not isinstance(a, bool):
             device = a
         else:
@@ -75,6 +77,20 @@ def to(
     return out.clone() if copy and out is input else out
 
 
+_TYPE_NAMES = {
+    dtypes.float16: "Half",
+    dtypes.bfloat16: "BFloat16",
+    dtypes.float32: "Float",
+    dtypes.float64: "Double",
+    dtypes.int8: "Char",
+    dtypes.int16: "Short",
+    dtypes.int32: "Int",
+    dtypes.int64: "Long",
+    dtypes.uint8: "Byte",
+    dtypes.bool: "Bool",
+}
+
+
 @method
 def type_as(input: Tensor, other: Tensor) -> Tensor:
     """``input`` in the dtype of ``other``, on its device."""
@@ -83,8 +99,10 @@ def type_as(input: Tensor, other: Tensor) -> Tensor:
 
 @method(name="type")
 def type_(input: Tensor, dtype: dtypes.dtype | None = None) -> Any:
-    """``input`` in ``dtype``, or the name of its dtype."""
-    return str(input.dtype) if dtype is None else cast(input, dtype)
+    """``input`` in ``dtype``, or the name of its type, such as ``"deepgpu.FloatTensor"``."""
+    if dtype is not None:
+        return cast(input, dtype)
+    return f"deepgpu.{'cuda.' if input.is_cuda else ''}{_TYPE_NAMES[input.dtype]}Tensor"
 
 
 @method

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
 from deepgpu.ops.assign import assign
-from deepgpu.ops.creation import full_like, rand, randn
+from deepgpu.ops.broadcast import fitting
+from deepgpu.ops.creation import rand, randn
+from deepgpu.ops.op import number
 from deepgpu.ops.shape import expand
 from deepgpu.random import Generator
 from deepgpu.tensor import Tensor, method
@@ -15,6 +18,8 @@ from deepgpu.tensor import Tensor, method
 @method
 def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """Take over the values of ``src``, broadcast to this shape, in this dtype and on this device."""
+    if not isinstance(src, Tensor):
+        raise TypeError(takes("copy_", "src", "a tensor", f"{src!r} of type {type(src).__name__}"))
     return copy_into(self, src, "copy_")
 
 
@@ -26,7 +31,22 @@ def copy_into(self: Tensor, src: Tensor, op: str) -> Tensor:
             expected = f"what broadcasts to shape {tuple(self.shape)}"
             raise RuntimeError(takes(op, "src", expected, f"shape {tuple(src.shape)}"))
         result = expand(result, *self.shape)
+    if result is src:
+        version = src._shared_version()  # a shared memory is copied, never taken over
+        if src.requires_grad:
+            result = Copy()(src)
+            result._version = version
     return assign(self, result, op)
+
+
+class Copy(Node):
+    """What is copied from a tensor has a history of its own: the two may be modified independently."""
+
+    def forward(self, x: Any) -> Any:
+        return x
+
+    def backward(self, g: Tensor) -> Tensor:
+        return g
 
 
 def _expands(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
@@ -38,20 +58,24 @@ def _expands(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
 @method
 def fill_(self: Tensor, value: Any) -> Tensor:
     """All elements ``value``, a number or a 0-d tensor."""
-    if isinstance(value, Tensor):
-        return copy_(self, value)
-    return assign(self, full_like(self, value), "fill_")
+    if not isinstance(value, Tensor):
+        value = self.new_full((), fitting(number(value), self._data.dtype, "fill_", "value"))
+    elif value._data.ndim:
+        raise RuntimeError(takes("fill_", "value", "a number or a 0-d tensor", f"shape {tuple(value.shape)}"))
+    return copy_into(self, value, "fill_")
 
 
 @method
 def zero_(self: Tensor) -> Tensor:
     """All elements 0."""
-    return fill_(self, 0)
+    return copy_into(self, self.new_zeros(()), "zero_")
 
 
 @method
 def uniform_(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Uniform in [from_, to)."""
+    if not from_ <= to:
+        raise RuntimeError(takes("uniform_", "to", f"at least `from_` = {from_}", to))
     drawn = rand(*self.shape, dtype=self.dtype, device=self.device, generator=generator)
     return assign(self, drawn * (to - from_) + from_, "uniform_")
 
@@ -59,6 +83,8 @@ def uniform_(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Ge
 @method
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Normal with the given mean and standard deviation."""
+    if std < 0:
+        raise RuntimeError(takes("normal_", "std", "a number that is not negative", std))
     drawn = randn(*self.shape, dtype=self.dtype, device=self.device, generator=generator)
     return assign(self, drawn * std + mean, "normal_")
 
@@ -66,6 +92,8 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Gen
 @method
 def bernoulli_(self: Tensor, p: float = 0.5, *, generator: Generator | None = None) -> Tensor:
     """1 with probability ``p``, else 0."""
+    if not 0 <= p <= 1:
+        raise RuntimeError(takes("bernoulli_", "p", "a probability in [0, 1]", p))
     drawn = rand(*self.shape, device=self.device, generator=generator)
     return assign(self, (drawn < p).to(self.dtype), "bernoulli_")
 
@@ -73,6 +101,8 @@ def bernoulli_(self: Tensor, p: float = 0.5, *, generator: Generator | None = No
 @method
 def detach_(self: Tensor) -> Tensor:
     """Leave the graph, in place: the tensor becomes a leaf that requires no grad."""
+    if self._view is not None:
+        raise RuntimeError("`detach_`: a view cannot leave the graph of its base; use `detach()`")
     self._node, self._output, self.requires_grad, self._view = None, 0, False, None
     return self
 
