@@ -253,19 +253,38 @@ def test_a_misaligned_vector_load_is_caught_by_both_modes():
 
 
 # ---- races: the same exchange between threads, with and without what orders it -----------------------------------------
+ORDERS = (
+    "",
+    "__syncwarp();",
+    "__syncthreads();",
+    "cooperative_groups::tiled_partition<32>(cooperative_groups::this_thread_block()).sync();",
+    "__threadfence();",
+    "__threadfence(); __syncthreads();",
+    "__syncthreads(); __threadfence();",
+    "__syncwarp(threadIdx.x < 16 ? 0xffffu : 0xffff0000u);",
+    "__shfl_xor_sync(~0u, 1, 1);",
+    "__threadfence_block();",
+    "__syncwarp(1u);",
+)
 RACES = r"""
 #include <cooperative_groups.h>
+template <int HOW>
+__device__ void order() {
+  %s
+}
 // One warp exchanges through shared memory.
-extern "C" __global__ void within_a_warp(int* y) {
+template <int HOW>
+__global__ void within_a_warp(int* y) {
   __shared__ int s[32];
   s[threadIdx.x] = threadIdx.x;
-  ORDER
+  order<HOW>();
   y[threadIdx.x] = s[31 - threadIdx.x];
 }
 // Two blocks exchange through global memory: the last to arrive reads what both wrote.
-extern "C" __global__ void between_blocks(int* data, unsigned* ticket, int* y) {
+template <int HOW>
+__global__ void between_blocks(int* data, unsigned* ticket, int* y) {
   data[blockIdx.x] = blockIdx.x + 1;
-  ORDER
+  order<HOW>();
   if (atomicAdd(ticket, 1u) == gridDim.x - 1) {
     int sum = 0;
     for (int b = 0; b < gridDim.x; b++) sum += data[b];
@@ -273,10 +292,11 @@ extern "C" __global__ void between_blocks(int* data, unsigned* ticket, int* y) {
   }
 }
 // All threads of a block write, one publishes.
-extern "C" __global__ void published_by_one(int* data, unsigned* ticket, int* y) {
+template <int HOW>
+__global__ void published_by_one(int* data, unsigned* ticket, int* y) {
   __shared__ bool last;
   data[blockIdx.x * blockDim.x + threadIdx.x] = 1;
-  ORDER
+  order<HOW>();
   if (threadIdx.x == 0) last = atomicAdd(ticket, 1u) == gridDim.x - 1;
   __syncthreads();
   if (last && threadIdx.x == 0) {
@@ -286,22 +306,24 @@ extern "C" __global__ void published_by_one(int* data, unsigned* ticket, int* y)
   }
 }
 // A lock: what it protects needs no atomics.
-extern "C" __global__ void locked(int* lock, int* data, unsigned*) {
+template <int HOW>
+__global__ void locked(int* lock, int* data, unsigned*) {
   for (bool done = false; !done;) {
     if (atomicCAS(lock, 0, 1) == 0) {
       __threadfence();
       *data += 1;
-      ORDER
+      order<HOW>();
       atomicExch(lock, 0);
       done = true;
     }
   }
 }
 // A flag in global memory, waited for by another warp.
-extern "C" __global__ void flagged(volatile int* flag, int* data, int* y) {
+template <int HOW>
+__global__ void flagged(volatile int* flag, int* data, int* y) {
   if (threadIdx.x == 0) {
     *data = 42;
-    ORDER
+    order<HOW>();
     *flag = 1;
   } else if (threadIdx.x == 32) {
     while (*flag == 0) {}
@@ -320,32 +342,40 @@ extern "C" __global__ void in_place(float* x, const float* z) { x[threadIdx.x] =
 """
 
 
-def race_module(order: str, check: bool = True) -> emulator.RawModule:
-    return emulator.RawModule(RACES.replace("ORDER", order), check=check)
+ORDERED_KERNELS = ("within_a_warp", "between_blocks", "published_by_one", "locked", "flagged")
 
 
-def run_races(module, kernel, seed):
+@pytest.fixture(scope="module")
+def races():
+    """Each kernel once for each way to order its accesses, among them ways that do not."""
+    branches = "\n  ".join(f"if constexpr (HOW == {i}) {{ {text} }}" for i, text in enumerate(ORDERS))
+    names = [f"{kernel}<{i}>" for kernel in ORDERED_KERNELS for i in range(len(ORDERS))]
+    return emulator.RawModule(RACES.replace("%s", branches), name_expressions=names, check=True)
+
+
+def run_races(module, kernel, order, seed):
     def ints(*sizes):
         return tuple(np.zeros(n, i32) for n in sizes)
 
+    function = module.get_function(f"{kernel}<{ORDERS.index(order)}>")
     y = np.zeros(1, i32)
     ticket = np.zeros(1, np.uint32)
     if kernel == "within_a_warp":
         out = np.zeros(32, i32)
-        module.get_function(kernel)((1,), (32,), (out,), seed=seed)
+        function((1,), (32,), (out,), seed=seed)
         assert out.tolist() == list(range(31, -1, -1))
     elif kernel == "between_blocks":
-        module.get_function(kernel)((5,), (1,), (*ints(5), ticket, y), seed=seed)
+        function((5,), (1,), (*ints(5), ticket, y), seed=seed)
         assert y[0] == 15
     elif kernel == "published_by_one":
-        module.get_function(kernel)((3,), (64,), (*ints(192), ticket, y), seed=seed)
+        function((3,), (64,), (*ints(192), ticket, y), seed=seed)
         assert y[0] == 192
     elif kernel == "locked":
         (data,) = ints(1)
-        module.get_function(kernel)((2,), (64,), (*ints(1), data, None), seed=seed)
+        function((2,), (64,), (*ints(1), data, None), seed=seed)
         assert data[0] == 128
     else:
-        module.get_function("flagged")((1,), (64,), (*ints(1, 1), y), seed=seed)
+        function((1,), (64,), (*ints(1, 1), y), seed=seed)
         assert y[0] == 42
 
 
@@ -362,10 +392,9 @@ def run_races(module, kernel, seed):
         ("flagged", "__threadfence();"),
     ],
 )
-def test_what_is_ordered_is_no_race(kernel, order):
-    module = race_module(order)
+def test_what_is_ordered_is_no_race(races, kernel, order):
     for seed in (0, 1, 5, 9):
-        run_races(module, kernel, seed)
+        run_races(races, kernel, order, seed)
 
 
 @pytest.mark.parametrize(
@@ -384,16 +413,15 @@ def test_what_is_ordered_is_no_race(kernel, order):
         ("flagged", "__syncwarp(1u);"),
     ],
 )
-def test_what_is_not_ordered_is_a_race(kernel, order):
-    module = race_module(order)
+def test_what_is_not_ordered_is_a_race(races, kernel, order):
     with pytest.raises((RacecheckError, InitcheckError)):  # the first to run reads what the others have not written
         for seed in (0, 1, 5, 9):
-            run_races(module, kernel, seed)
+            run_races(races, kernel, order, seed)
 
 
-def test_a_race_names_both_accesses():
+def test_a_race_names_both_accesses(races):
     with pytest.raises(RacecheckError) as caught:
-        race_module("").get_function("other_value")((1,), (32,), (np.zeros(1, i32),))
+        races.get_function("other_value")((1,), (32,), (np.zeros(1, i32),))
     error, other = caught.value, caught.value.other
     assert (error.thread, other.thread, other.action) == ((1, 0, 0), (0, 0, 0), "store")
     assert error.line == int(other.location[0].split(":")[-1])
@@ -402,8 +430,8 @@ def test_a_race_names_both_accesses():
     )
 
 
-def test_accesses_that_only_look_like_races():
-    module = race_module("")
+def test_accesses_that_only_look_like_races(races):
+    module = races
     bytes_, shorts = np.zeros(64, np.uint8), np.zeros(64, np.uint16)
     module.get_function("neighbours_of_a_word")((1,), (64,), (bytes_, shorts))
     assert bytes_.tolist() == shorts.tolist() == list(range(64))
@@ -412,14 +440,14 @@ def test_accesses_that_only_look_like_races():
     assert y[0] == 7
 
 
-def test_atomics_race_with_plain_accesses():
+def test_atomics_race_with_plain_accesses(races):
     with pytest.raises(RacecheckError):
-        race_module("").get_function("atomic_and_plain")((1,), (32,), (np.zeros(1, i32),))
+        races.get_function("atomic_and_plain")((1,), (32,), (np.zeros(1, i32),))
 
 
-def test_arguments_that_overlap_are_seen_to_overlap():
+def test_arguments_that_overlap_are_seen_to_overlap(races):
     x = np.arange(64, dtype=f32)
-    module = race_module("")
+    module = races
     module.get_function("in_place")((1,), (32,), (x[:32], x[32:]))  # neighbours in memory
     with pytest.raises(RacecheckError):
         module.get_function("in_place")((1,), (32,), (x[:32], x[:32]))
