@@ -134,7 +134,7 @@ def test_not_found_says_how_to_get_it(nowhere):
     assert "sudo apt-get install dataset-fashion-mnist" in text
     assert "download=True" in text
     assert "https://github.com/zalandoresearch/fashion-mnist" in text
-    assert f"put them into {nowhere / 'given' / 'FashionMNIST' / 'raw'}" in text
+    assert f"put it into {nowhere / 'given' / 'FashionMNIST' / 'raw'}" in text
 
 
 def test_a_failed_download_says_so(nowhere, monkeypatch):

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 _CHUNK = 1 << 16  # bytes between two steps of the progress bar
 SYSTEM = Path("/usr/share/datasets")  # where Debian's packages put theirs
@@ -89,7 +89,73 @@ def find(root: str | Path | None, folders: Sequence[str], names: Sequence[str]) 
     return None
 
 
-def download(urls: Sequence[str], md5: str, folder: Path, name: str) -> Path:
+class Source(NamedTuple):
+    """Where a file of a data set comes from.
+
+    Attributes
+    ----------
+    dataset
+        The data set, for messages.
+    name
+        The file.
+    md5
+        Its checksum.
+    urls
+        Where it can be downloaded.
+    folder
+        Where downloads of this data set go, within a place.
+    by_hand
+        What to get by hand, for people to read.
+    package
+        The Debian package that holds the data set, or None.
+    """
+
+    dataset: str
+    name: str
+    md5: str
+    urls: Sequence[str]
+    folder: str
+    by_hand: str
+    package: str | None = None
+
+
+def obtain(source: Source, root: str | Path | None, download: bool) -> Path:
+    """Download a file that was not found.
+
+    Parameters
+    ----------
+    source
+        Where it comes from.
+    root
+        The place for it; None for the cache folder.
+    download
+        Whether to; else it is an error.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If it was not downloaded; says how to get it.
+    """
+    target = (cache_folder() if root is None else Path(root).expanduser()) / source.folder
+    failure = ""
+    if download:
+        try:
+            return fetch(source.urls, source.md5, target, source.name)
+        except DatasetNotFoundError as error:
+            failure = f"\n{error}"
+    ways = []
+    if source.package is not None:
+        ways.append(f"on Debian or Ubuntu: sudo apt-get install {source.package}")
+    if not download:
+        ways.append(f"let it be downloaded: {source.dataset}(..., download=True)")
+    ways.append(f"{source.by_hand} and put it into {target}")
+    raise DatasetNotFoundError(
+        f"`{source.dataset}`: {source.name} was not found in {', '.join(str(p) for p in places(root))}.{failure}\n"
+        "Ways to get the data:\n" + "\n".join(f"- {way}" for way in ways)
+    )
+
+
+def fetch(urls: Sequence[str], md5: str, folder: Path, name: str) -> Path:
     """Download a file to ``folder / name``, from the first of the ``urls`` that gives it with this checksum.
 
     The file appears in the folder when it is complete and right.

@@ -10,7 +10,7 @@ import numpy as np
 
 from deepgpu.ops.creation import from_numpy
 from deepgpu.vision.datasets.idx import read_idx
-from deepgpu.vision.datasets.locate import DatasetNotFoundError, cache_folder, download as fetch, find, places
+from deepgpu.vision.datasets.locate import Source, find, obtain
 from deepgpu.vision.datasets.vision import ImagesInMemory
 
 
@@ -99,39 +99,16 @@ class MNIST(ImagesInMemory):
         self.data = from_numpy(data)
         self.targets = from_numpy(targets.astype(np.int64))
 
-    @property
-    def raw_folder(self) -> str:
-        """Where downloads go."""
-        return str(
-            (cache_folder() if self.root is None else Path(self.root).expanduser()) / type(self).__name__ / "raw"
-        )
-
     def _file(self, name: str, download: bool) -> Path:
         """The file on disk, downloaded if need be."""
         own = type(self).__name__
-        folders = (f"{own}/raw", own, self.system_folder)
-        found = find(self.root, folders, (name.removesuffix(".gz"), name))
+        found = find(self.root, (f"{own}/raw", own, self.system_folder), (name.removesuffix(".gz"), name))
         if found is not None:
             return found
-        failure = None
-        if download:
-            try:
-                return fetch(
-                    [mirror + name for mirror in self.mirrors], self.resources[name], Path(self.raw_folder), name
-                )
-            except DatasetNotFoundError as error:
-                failure = error
-        ways = [f"get the four files {', '.join(self.resources)} from {self.home} and put them into {self.raw_folder}"]
-        if not download:
-            ways.insert(0, f"let them be downloaded: {own}(..., download=True)")
-        if self.debian_package is not None:
-            ways.insert(0, f"on Debian or Ubuntu: sudo apt-get install {self.debian_package}")
-        raise DatasetNotFoundError(
-            f"`{own}`: {name} was not found in {', '.join(str(p) for p in places(self.root))}"
-            + (f".\n{failure}" if failure else ".")
-            + "\nWays to get the data:\n"
-            + "\n".join(f"- {way}" for way in ways)
-        )
+        urls = [mirror + name for mirror in self.mirrors]
+        by_hand = f"get {', '.join(self.resources)} from {self.home}"
+        source = Source(own, name, self.resources[name], urls, f"{own}/raw", by_hand, self.debian_package)
+        return obtain(source, self.root, download)
 
     def extra_repr(self) -> str:
         return f"Split: {'Train' if self.train else 'Test'}"
