@@ -85,6 +85,13 @@ class _Locator(UserProvidedCacheLocator):
 class _CacheImpl(CompileResultCacheImpl):
     _locator_classes = [_Locator]  # noqa: RUF012 - Numba's own attribute
 
+    def rebuild(self, target_context: Any, payload: Any) -> Any:
+        result = super().rebuild(target_context, payload)
+        # What must be started before the code may run, such as Numba's threads. A library that was compiled passes it on
+        # to those that link it; one that was loaded would not, and their code would crash in the next process.
+        result.library._reload_init.update(result.reload_init)
+        return result
+
 
 class _Files(IndexDataCacheFile):
     """Index and machine-code files of one function, the latter named after what they hold.

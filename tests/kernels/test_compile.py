@@ -1,17 +1,18 @@
 """The disk cache of CPU kernels, when several processes fill it at once."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 MODULE = """
-import sys
-import numpy as np
 from deepgpu.kernels.jit.parallel import parallel_for
 
 @parallel_for
-def put(task, x, {argument}):
+def put(task, x, a):
     x[task] = {value}
 """
 
@@ -32,10 +33,19 @@ def run(folder: Path, module: str, dtype: str) -> str:
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def test_two_signatures_compiled_at_once(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two modules, and a cache that has the kernel of the first for float32."""
+    made = tmp_path_factory.mktemp("kernels")
+    (made / "first.py").write_text(MODULE.format(value="task + a"))
+    (made / "second.py").write_text(MODULE.format(value="task - a"))
+    assert run(made, "first", "float32") == "[1.0, 2.0, 3.0]"
+    return made
+
+
+def test_two_signatures_compiled_at_once(folder: Path, tmp_path: Path) -> None:
     """Each process writes its index without having seen the other's; neither may load the other's machine code."""
-    (tmp_path / "first.py").write_text(MODULE.format(argument="a", value="task + a"))
-    assert run(tmp_path, "first", "float32") == "[1.0, 2.0, 3.0]"
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     seen = {path: path.read_bytes() for path in tmp_path.rglob("*put*.nbi")}
     assert seen
     for path in seen:
@@ -46,9 +56,7 @@ def test_two_signatures_compiled_at_once(tmp_path: Path) -> None:
     assert run(tmp_path, "first", "float32") == "[1.0, 2.0, 3.0]"
 
 
-def test_kernels_of_one_name_in_two_modules(tmp_path: Path) -> None:
-    (tmp_path / "first.py").write_text(MODULE.format(argument="a", value="task + a"))
-    (tmp_path / "second.py").write_text(MODULE.format(argument="a", value="task - a"))
-    assert run(tmp_path, "first", "float32") == "[1.0, 2.0, 3.0]"
-    assert run(tmp_path, "second", "float32") == "[-1.0, 0.0, 1.0]"
-    assert run(tmp_path, "first", "float32") == "[1.0, 2.0, 3.0]"
+def test_kernel_compiled_where_others_were_loaded(folder: Path) -> None:
+    """It is not taken for the kernel of its name in another module, and starts the threads itself when it is loaded."""
+    assert run(folder, "second", "float32") == "[-1.0, 0.0, 1.0]"
+    assert run(folder, "second", "float32") == "[-1.0, 0.0, 1.0]"
