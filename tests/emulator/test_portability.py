@@ -1,0 +1,79 @@
+"""The portable context switch, the messages about what is missing, and the cache."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from deepgpu.kernels import emulator
+from deepgpu.kernels.emulator import toolchain
+
+PROGRAM = """
+import numpy as np
+from deepgpu.kernels import emulator
+code = r'''extern "C" __global__ void reverse(int* x) {
+  __shared__ int s[96];
+  s[threadIdx.x] = __shfl_xor_sync(~0u, x[threadIdx.x], 0);
+  __syncthreads();
+  x[threadIdx.x] = s[95 - threadIdx.x];
+}'''
+for check in (False, True):
+    x = np.arange(96, dtype=np.int32)
+    emulator.RawKernel(code, "reverse", check=check)((1,), (96,), (x,), seed=5)
+    assert x.tolist() == list(range(95, -1, -1))
+try:
+    emulator.RawKernel(code.replace("__syncthreads();", ""), "reverse", check=True)((1,), (96,), (x,))
+except (emulator.RacecheckError, emulator.InitcheckError):
+    print("caught")
+"""
+
+
+def test_the_portable_context_switch():
+    environment = {**os.environ, "DEEPGPU_EMULATOR_UCONTEXT": "1"}
+    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "caught\n"), done.stderr
+
+
+@pytest.fixture
+def no_memory_of_tools():
+    """toolchain.py remembers what it found."""
+    for function in (toolchain.tool, toolchain.nvidia_include):
+        function.cache_clear()
+    yield
+    for function in (toolchain.tool, toolchain.nvidia_include):
+        function.cache_clear()
+
+
+def test_a_missing_compiler_is_named_with_its_remedy(monkeypatch, no_memory_of_tools):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(emulator.ToolchainError, match=r"`no-such-compiler`.*apt-get install g\+\+"):
+        toolchain.tool("g++")
+
+
+def test_missing_headers_are_named_with_their_remedy(monkeypatch, no_memory_of_tools):
+    monkeypatch.setattr(toolchain.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(toolchain.Path, "exists", lambda self: False)
+    with pytest.raises(emulator.ToolchainError, match="pip install nvidia-cuda-runtime nvidia-cuda-crt"):
+        toolchain.nvidia_include()
+
+
+def test_modules_are_cached(tmp_path, monkeypatch):
+    runtime = emulator.compiler._runtime_object()  # the one part that takes long
+    monkeypatch.setenv("DEEPGPU_CACHE", str(tmp_path))
+    real = emulator.compiler.run
+    calls = []
+    monkeypatch.setattr(emulator.compiler, "run", lambda *a, **k: calls.append(a) or real(*a, **k))
+    monkeypatch.setattr(emulator.compiler, "_runtime_object", lambda: runtime)
+    code = 'extern "C" __global__ void k(int* x) { *x = 1; }'
+    for expected in (True, False):
+        calls.clear()
+        x = np.zeros(1, np.int32)
+        emulator.RawKernel(code, "k")((1,), (1,), (x,))
+        assert x[0] == 1
+        assert bool(calls) is expected
+    names = {p.suffix for p in (tmp_path / "emulator").iterdir()}
+    assert names == {".json", ".so"}, "temporary files are gone"
