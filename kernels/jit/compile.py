@@ -87,8 +87,8 @@ class _CacheImpl(CompileResultCacheImpl):
 
     def rebuild(self, target_context: Any, payload: Any) -> Any:
         result = super().rebuild(target_context, payload)
-        # What must be started before the code may run, such as Numba's threads. A library that was compiled passes it on
-        # to those that link it; one that was loaded would not, and their code would crash in the next process.
+        # What must be started before the code may run, such as Numba's threads. A library that was compiled passes it
+        # on to those that link it; one that was loaded would not, and their code would crash in the next process.
         result.library._reload_init.update(result.reload_init)
         return result
 
