@@ -1,8 +1,8 @@
 """Optimizer steps over all parameters of a network in one call; each number is read and written once.
 
 The parameters lie end to end in thought: parameter i is elements ``offsets[i] .. offsets[i + 1]``, and a task is one of
-`parts` equal runs of them, whatever the sizes of the parameters. ``table[k, i]`` is the address of the k-th array of
-parameter i (itself, its gradient, its state): dense, of the dtype of `like`, and laid out alike.
+`parts` equal runs of them, whatever the sizes of the parameters. ``table[i, k]`` is the address of the k-th array of
+parameter i (itself, its gradient, its state): dense, of the dtype of `factors`, and laid out alike.
 """
 
 from __future__ import annotations
@@ -31,23 +31,24 @@ def _pointer(typingctx, address):
 @kernel
 def _run(table, k, i, first, end, like):
     """Elements ``first .. end`` of the k-th array of parameter i."""
-    return numba.carray(_pointer(table[k, i] + first * like.itemsize), end - first, like.dtype)
+    return numba.carray(_pointer(table[i, k] + first * like.itemsize), end - first, like.dtype)
 
 
 @parallel_for(fastmath=FUSED)
-def sgd(part, table, offsets, like, sign, lr, momentum, fresh, weight_decay, has_momentum, nesterov, first_step, parts):
+def sgd(part, table, offsets, factors, has_momentum, nesterov, first_step, parts):
     """``torch.optim.SGD``. Arrays: parameter, gradient, momentum.
 
-    `sign` is -1 to maximize, `fresh` (1 - dampening) the share of the gradient in the momentum.
+    Factors: the sign of the gradient (-1 to maximize), lr, momentum, 1 - dampening, weight decay.
     """
+    sign, lr, momentum, fresh, weight_decay = factors[0], factors[1], factors[2], factors[3], factors[4]
     start, stop = offsets[-1] * part // parts, offsets[-1] * (part + 1) // parts
     for i in range(len(offsets) - 1):
         first, end = max(start, offsets[i]) - offsets[i], min(stop, offsets[i + 1]) - offsets[i]
         if first >= end:
             continue
-        p, g = _run(table, 0, i, first, end, like), _run(table, 1, i, first, end, like)
+        p, g = _run(table, 0, i, first, end, factors), _run(table, 1, i, first, end, factors)
         if has_momentum:
-            m = _run(table, 2, i, first, end, like)
+            m = _run(table, 2, i, first, end, factors)
             for j in range(end - first):
                 d = sign * g[j]
                 if weight_decay != 0:
@@ -64,22 +65,23 @@ def sgd(part, table, offsets, like, sign, lr, momentum, fresh, weight_decay, has
 
 
 @parallel_for(fastmath=FUSED, error_model="numpy")  # a division that might raise is not vectorised
-def adam(
-    part, table, offsets, like, sign, step, fresh1, beta2, fresh2, correction, eps, decay, weight_decay, amsgrad, parts
-):
+def adam(part, table, offsets, factors, amsgrad, parts):
     """Adam (Kingma and Ba, 2015). Arrays: parameter, gradient, mean, mean square, with `amsgrad` its maximum so far.
 
-    `fresh1` and `fresh2` are 1 - beta; `step` is ``lr / (1 - beta1^t)`` and `correction` ``1 / sqrt(1 - beta2^t)``.
-    `decay` is what AdamW (Loshchilov and Hutter, 2019) scales the parameter by first, 1 for none.
+    Factors: the sign of the gradient (-1 to maximize), ``lr / (1 - beta1^t)``, 1 - beta1, beta2, 1 - beta2,
+    ``1 / sqrt(1 - beta2^t)``, eps, what AdamW (Loshchilov and Hutter, 2019) scales the parameter by first (1 for none),
+    weight decay.
     """
+    sign, step, fresh1, beta2, fresh2 = factors[0], factors[1], factors[2], factors[3], factors[4]
+    correction, eps, decay, weight_decay = factors[5], factors[6], factors[7], factors[8]
     start, stop = offsets[-1] * part // parts, offsets[-1] * (part + 1) // parts
     for i in range(len(offsets) - 1):
         first, end = max(start, offsets[i]) - offsets[i], min(stop, offsets[i + 1]) - offsets[i]
         if first >= end:
             continue
-        p, g = _run(table, 0, i, first, end, like), _run(table, 1, i, first, end, like)
-        m, v = _run(table, 2, i, first, end, like), _run(table, 3, i, first, end, like)
-        highest = _run(table, 4, i, first, end, like) if amsgrad else v
+        p, g = _run(table, 0, i, first, end, factors), _run(table, 1, i, first, end, factors)
+        m, v = _run(table, 2, i, first, end, factors), _run(table, 3, i, first, end, factors)
+        highest = _run(table, 4, i, first, end, factors) if amsgrad else v
         for j in range(end - first):
             d = sign * g[j]
             w = decay * p[j]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ from deepgpu.backends.layout import is_dense, same_layout
 
 WORTH = 1 << 14
 """Elements that are worth a task of their own."""
+
+DTYPES = np.dtype(np.float32), np.dtype(np.float64)
+"""What the kernels are compiled for."""
 
 
 @functools.cache
@@ -115,25 +119,21 @@ class _Batch:
         self.alive: list[Array] = []  # gradients that were laid out anew; the kernel only has addresses
 
     def run(self, kernel: Any, factors: Sequence[float], *flags: bool) -> None:
-        offsets = np.zeros(len(self.sizes) + 1, np.int64)
-        np.cumsum(self.sizes, out=offsets[1:])
-        table = np.array(self.addresses, np.int64).T.copy()
+        offsets = np.array([0, *itertools.accumulate(self.sizes)])
         tasks = parts(int(offsets[-1]), WORTH)
-        like = np.empty(0, self.dtype)
-        kernel(tasks, table, offsets, like, *(self.dtype.type(factor) for factor in factors), *flags, tasks)
+        kernel(tasks, np.array(self.addresses), offsets, np.array(factors, self.dtype), *flags, tasks)
 
 
 def _batches(arrays: Sequence[Sequence[Array]]) -> tuple[list[_Batch], list[int]]:
     """Parameters in batches, and the indices of those that no kernel takes: half types, gaps, odd states."""
-    batches = {np.dtype(dtype): _Batch(np.dtype(dtype)) for dtype in (np.float32, np.float64)}
+    batches = {dtype: _Batch(dtype) for dtype in DTYPES}
     others = []
     for i, (param, grad, *states) in enumerate(zip(*arrays, strict=True)):
         batch = batches.get(param.dtype)
-        alike = all(state.dtype == param.dtype and same_layout(state, param) for state in states)
-        if batch is None or not alike or not is_dense(param):
+        if batch is None or not is_dense(param) or not all(_alike(state, param) for state in states):
             others.append(i)
             continue
-        if grad.dtype != param.dtype or not same_layout(grad, param):
+        if not _alike(grad, param):
             laid_out = np.empty_like(param)
             laid_out[...] = grad
             grad = laid_out
@@ -141,6 +141,10 @@ def _batches(arrays: Sequence[Sequence[Array]]) -> tuple[list[_Batch], list[int]
         batch.addresses.append([array.ctypes.data for array in (param, grad, *states)])
         batch.sizes.append(param.size)
     return [batch for batch in batches.values() if batch.sizes], others
+
+
+def _alike(x: Array, param: Array) -> bool:
+    return x.dtype == param.dtype and same_layout(x, param)
 
 
 def _chosen(indices: list[int], *lists: Sequence[Array] | None) -> list[Any]:
