@@ -297,8 +297,29 @@ def test_a_script_without_a_main_guard():
         assert len({pid for batch in batches for _, pid in batch}) == 2
         """
     )
-    out, error = process.communicate(timeout=300)
+    out, error = process.communicate(timeout=600)
     assert (out.decode().splitlines(), error.decode()) == (["the script runs", "[0, 10, 20, 30, 40, 50]"], "")
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+def test_other_ways_to_start_processes(method):
+    process = _run_script(
+        f"""
+        import multiprocessing.process
+        from deepgpu.utils.data import process
+        process.PATIENCE = 300
+        multiprocessing.process.BaseProcess.terminate = lambda self: print("a worker did not end by itself")
+        loader = DataLoader(Mine(), 3, num_workers=2, multiprocessing_context="{method}")
+        for _ in range(2):
+            print([index.tolist() for index, _ in loader])
+        for _ in loader:
+            break
+        print("closed")
+        """
+    )
+    out, error = process.communicate(timeout=600)
+    batches = "[[0, 10, 20], [30, 40, 50]]"
+    assert out.decode().splitlines() == ["the script runs", batches, batches, "closed"], error.decode()
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks for processes in /proc")
@@ -319,9 +340,9 @@ def test_no_process_outlives_the_script(sent):
         os.killpg(process.pid, sent)  # as a terminal does it at Ctrl-C: to all of them
     else:
         process.kill()
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=600)
     assert error.count(b"KeyboardInterrupt") == (sent == signal.SIGINT)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while any(map(_alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(_alive, workers))

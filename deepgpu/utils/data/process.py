@@ -34,6 +34,8 @@ from deepgpu.utils.data.workers import PATIENCE, NoResultError, close_all
 
 _starting = threading.Lock()
 _alive: weakref.WeakSet[ProcessWorker] = weakref.WeakSet()
+_ends: weakref.WeakSet[connection.Connection] = weakref.WeakSet()
+"""This process's ends of the pipes to its workers."""
 
 
 def start_method() -> str:
@@ -89,6 +91,7 @@ class ProcessWorker:
         self._name = f"DataLoader worker process {worker_id}"
         self._forked = context.get_start_method() == "fork"
         self._connection, theirs = context.Pipe()
+        _ends.add(self._connection)
         self._process = context.Process(target=_main, args=(job, worker_id, theirs), name=self._name, daemon=True)
         with _main_script_stays_here():
             if context.get_start_method() == "forkserver":
@@ -161,6 +164,8 @@ def _main_script_stays_here() -> Iterator[None]:
 def _main(pickled: ByValue | _Pickled, worker_id: int, pipe: connection.Connection) -> None:
     """What the process runs."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business, which then closes the pipe
+    for end in list(_ends):  # which a forked process holds too: the pipe would stay open when the parent closes it
+        end.close()
     _one_thread()
     where = f"DataLoader worker process {worker_id}"
     outbox = _Outbox(pipe, where)
