@@ -161,7 +161,7 @@ def can_cast(source: dtype, target: dtype) -> builtins.bool:
 
 
 class finfo:
-    """Limits of a floating-point dtype: ``bits``, ``eps``, ``max``, ``min``, ``tiny``."""
+    """Limits of a floating-point dtype: ``bits``, ``eps``, ``max``, ``min``, ``tiny``, ``resolution``."""
 
     def __init__(self, d: dtype | None = None) -> None:
         d = d or _default
@@ -171,12 +171,15 @@ class finfo:
         self.dtype, self.bits = d.name, d.itemsize * 8
         self.eps, self.max, self.min = (builtins.float(v) for v in (info.eps, info.max, info.min))
         self.tiny = self.smallest_normal = builtins.float(info.tiny)
+        self.resolution = 10.0**-info.precision  # of the last decimal digit that is always right
 
 
 class iinfo:
     """Limits of an integer dtype: ``bits``, ``max``, ``min``."""
 
     def __init__(self, d: dtype) -> None:
+        if d.category != _INT:
+            raise TypeError(f"iinfo takes an integer dtype, but got {d!r}; floating-point ones have a finfo")
         info = np.iinfo(d.numpy)
         self.dtype, self.bits, self.max, self.min = (
             d.name,

@@ -79,7 +79,11 @@ def _refuse_leaves(target: Tensor, op: str) -> None:
 
 def _refuse_overlap(target: Tensor, op: str) -> None:
     strides = target._data.strides
-    if 0 in strides and any(s == 0 and n > 1 for s, n in zip(strides, target._data.shape, strict=True)):
+    if (
+        0 in strides
+        and target._data.size
+        and any(s == 0 and n > 1 for s, n in zip(strides, target._data.shape, strict=True))
+    ):
         raise RuntimeError(
             f"`{op}`: several elements of the tensor share memory, as `expand` makes them; `clone()` it before writing"
         )

@@ -13,7 +13,7 @@ from deepgpu.backends.registry import backend_of
 from deepgpu.device import CPU, device as as_device
 from deepgpu.errors import takes
 from deepgpu.ops.broadcast import fitting
-from deepgpu.ops.dims import new_shape
+from deepgpu.ops.dims import new_shape, one_by_one
 from deepgpu.ops.op import op
 from deepgpu.random import Generator, default_generator
 from deepgpu.tensor import Tensor, method, wrap
@@ -82,7 +82,7 @@ def _from_python(data: Any, dtype: dtypes.dtype | None) -> np.ndarray:
         bad = _no_number(data)
         if isinstance(bad, int):
             raise OverflowError(takes("tensor", "data", "integers that int64 can hold", bad))
-        raise TypeError(takes("tensor", "data", "numbers and nested sequences of them", f"{bad!r} of {type(bad)}"))
+        raise TypeError(f"`tensor`: no dtype for data of type {type(bad).__name__} ({bad!r})")
     if dtype is None:
         from_numbers = array.dtype == np.float64 and (array.size == 0 or not _holds_arrays(data))
         dtype = dtypes.get_default_dtype() if from_numbers else dtypes.from_numpy(array.dtype)
@@ -128,45 +128,59 @@ def as_tensor(data: Any, dtype: dtypes.dtype | None = None, device: Any = None) 
 
 
 @op(differentiable=False)
-def from_numpy(array: np.ndarray) -> Tensor:
+def from_numpy(ndarray: np.ndarray) -> Tensor:
     """A CPU tensor that shares memory with a NumPy array."""
-    if not isinstance(array, np.ndarray):
-        raise TypeError(takes("from_numpy", "array", "a numpy.ndarray", type(array).__name__))
-    dtypes.from_numpy(array.dtype)
-    t = wrap(array, CPU.backend)
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(takes("from_numpy", "ndarray", "a numpy.ndarray", type(ndarray).__name__))
+    dtypes.from_numpy(ndarray.dtype)
+    t = wrap(ndarray, CPU.backend)
     t._shared_version()
     return t
 
 
 @op(differentiable=False)
-def from_dlpack(source: Any) -> Tensor:
-    """A tensor that shares memory with another library's (NumPy, CuPy, PyTorch, JAX), through DLPack."""
-    device_type = int(source.__dlpack_device__()[0])
+def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
+    """A tensor that shares memory with another library's (NumPy, CuPy, PyTorch, JAX), through DLPack.
+
+    Parameters
+    ----------
+    ext_tensor
+        Anything with ``__dlpack__`` and ``__dlpack_device__``.
+    device
+        Where the tensor shall be; a copy if that is elsewhere.
+    copy
+        Copy in any case.
+    """
+    device_type = int(ext_tensor.__dlpack_device__()[0])
     backend = (CPU if device_type in (1, 3) else as_device("cuda")).backend
-    array = backend.xp.from_dlpack(source)
+    array = backend.xp.from_dlpack(ext_tensor)
     dtypes.from_numpy(array.dtype)
     t = wrap(array, backend_of(array))
     t._shared_version()
-    return t
+    return t.to(device=device, copy=bool(copy))
 
 
 @op(differentiable=False)
-def zeros(*size: Any, dtype: dtypes.dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+@one_by_one
+def zeros(size: Any, *, dtype: dtypes.dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """All 0."""
     b = _backend(device)
     return _finish(b.xp.zeros(new_shape(size, "zeros"), (dtype or dtypes.get_default_dtype()).numpy), b, requires_grad)
 
 
 @op(differentiable=False)
-def ones(*size: Any, dtype: dtypes.dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+@one_by_one
+def ones(size: Any, *, dtype: dtypes.dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """All 1."""
     b = _backend(device)
     return _finish(b.xp.ones(new_shape(size, "ones"), (dtype or dtypes.get_default_dtype()).numpy), b, requires_grad)
 
 
 @op(differentiable=False)
+@one_by_one
 def empty(
-    *size: Any,
+    size: Any,
+    *,
     dtype: dtypes.dtype | None = None,
     device: Any = None,
     requires_grad: bool = False,
@@ -174,10 +188,8 @@ def empty(
 ) -> Tensor:
     """Uninitialised memory."""
     b = _backend(device)
-    t = _finish(b.xp.empty(new_shape(size, "empty"), (dtype or dtypes.get_default_dtype()).numpy), b, False)
-    if memory_format is not None:
-        t = t.contiguous(memory_format=memory_format)
-    return t.requires_grad_() if requires_grad else t
+    array = b.xp.empty(new_shape(size, "empty"), (dtype or dtypes.get_default_dtype()).numpy)
+    return _in_format(wrap(array, b), memory_format, requires_grad)
 
 
 @op(differentiable=False)
@@ -188,7 +200,7 @@ def full(
     b = _backend(device)
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     d = dtype or dtypes.of_scalar(value)
-    shape = new_shape((size,), "full")
+    shape = new_shape(size, "full")
     return _finish(b.xp.full(shape, fitting(value, d.numpy, "full", "fill_value"), d.numpy), b, requires_grad)
 
 
@@ -274,10 +286,7 @@ def empty_like(
 ) -> Tensor:
     """Uninitialised memory, in the shape and layout of ``input``."""
     array, b = _like(input, dtype, device)
-    t = wrap(array, b)
-    if memory_format is not None:
-        t = t.contiguous(memory_format=memory_format)
-    return t.requires_grad_() if requires_grad else t
+    return _in_format(wrap(array, b), memory_format, requires_grad)
 
 
 @op(differentiable=False)
@@ -288,12 +297,19 @@ def full_like(
     dtype: dtypes.dtype | None = None,
     device: Any = None,
     requires_grad: bool = False,
+    memory_format: Any = None,
 ) -> Tensor:
     """All ``fill_value``, in the shape and dtype of ``input``."""
     array, b = _like(input, dtype, device)
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     array.fill(fitting(value, array.dtype, "full_like", "fill_value"))
-    return _finish(array, b, requires_grad)
+    return _in_format(wrap(array, b), memory_format, requires_grad)
+
+
+def _in_format(t: Tensor, memory_format: Any, requires_grad: bool) -> Tensor:
+    if memory_format not in (None, "preserve_format"):
+        t = t.contiguous(memory_format=memory_format)
+    return t.requires_grad_() if requires_grad else t
 
 
 @op(differentiable=False)
@@ -306,7 +322,8 @@ def zeros_like(
     memory_format: Any = None,
 ) -> Tensor:
     """All 0, in the shape and dtype of ``input``."""
-    return full_like(input, 0, dtype=dtype, device=device, requires_grad=requires_grad)
+    format = memory_format
+    return full_like(input, 0, dtype=dtype, device=device, requires_grad=requires_grad, memory_format=format)
 
 
 @op(differentiable=False)
@@ -319,25 +336,33 @@ def ones_like(
     memory_format: Any = None,
 ) -> Tensor:
     """All 1, in the shape and dtype of ``input``."""
-    return full_like(input, 1, dtype=dtype, device=device, requires_grad=requires_grad)
+    format = memory_format
+    return full_like(input, 1, dtype=dtype, device=device, requires_grad=requires_grad, memory_format=format)
 
 
 @method
-def new_zeros(input: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+@one_by_one
+def new_zeros(
+    input: Tensor, size: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """All 0, with the dtype and device of ``input``."""
-    return zeros(*size, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
+    return zeros(size, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
 
 
 @method
-def new_ones(input: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+@one_by_one
+def new_ones(input: Tensor, size: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """All 1, with the dtype and device of ``input``."""
-    return ones(*size, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
+    return ones(size, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
 
 
 @method
-def new_empty(input: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+@one_by_one
+def new_empty(
+    input: Tensor, size: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Uninitialised, with the dtype and device of ``input``."""
-    return empty(*size, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
+    return empty(size, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
 
 
 @method
@@ -381,8 +406,10 @@ def _floating(dtype: dtypes.dtype | None, op: str) -> dtypes.dtype:
 
 
 @op(differentiable=False)
+@one_by_one
 def rand(
-    *size: Any,
+    size: Any,
+    *,
     generator: Generator | None = None,
     dtype: dtypes.dtype | None = None,
     device: Any = None,
@@ -395,8 +422,10 @@ def rand(
 
 
 @op(differentiable=False)
+@one_by_one
 def randn(
-    *size: Any,
+    size: Any,
+    *,
     generator: Generator | None = None,
     dtype: dtypes.dtype | None = None,
     device: Any = None,
@@ -410,44 +439,69 @@ def randn(
 
 @op(differentiable=False)
 def randint(
-    low: int,
+    low: int = 0,
     high: Any = None,
     size: Any = None,
     *,
     generator: Generator | None = None,
-    dtype: dtypes.dtype = dtypes.int64,
+    dtype: dtypes.dtype | None = None,
     device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """Uniform integers in [low, high)."""
+    """Uniform integers in [low, high), as int64 by default. ``randint(high, size)`` starts at 0."""
     if size is None:
         low, high, size = 0, low, high
     if low >= high:
         raise RuntimeError(takes("randint", "high", f"more than `low` = {low}", high))
     b = _backend(device)
     g = (generator or default_generator).numpy
-    return wrap(b.from_numpy(g.integers(low, high, new_shape((size,), "randint")).astype(dtype.numpy)), b)
+    drawn = g.integers(low, high, new_shape(size, "randint")).astype((dtype or dtypes.int64).numpy)
+    return _finish(b.from_numpy(drawn), b, requires_grad)
 
 
 @op(differentiable=False)
 def randperm(
-    n: int, *, generator: Generator | None = None, dtype: dtypes.dtype = dtypes.int64, device: Any = None
+    n: int,
+    *,
+    generator: Generator | None = None,
+    dtype: dtypes.dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """The integers 0..n-1 in random order."""
+    """The integers 0..n-1 in random order, as int64 by default."""
     b = _backend(device)
     g = (generator or default_generator).numpy
-    return wrap(b.from_numpy(g.permutation(n).astype(dtype.numpy)), b)
+    return _finish(b.from_numpy(g.permutation(n).astype((dtype or dtypes.int64).numpy)), b, requires_grad)
 
 
 @op(differentiable=False)
-def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, generator: Generator | None = None) -> Tensor:
+def rand_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: dtypes.dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
     """Uniform in [0, 1), in the shape and dtype of ``input``."""
-    return rand(*input.shape, dtype=dtype or input.dtype, device=device or input.device, generator=generator)
+    made = rand(input.shape, dtype=dtype or input.dtype, device=device or input.device, generator=generator)
+    return _in_format(made, memory_format, requires_grad)
 
 
 @op(differentiable=False)
-def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, generator: Generator | None = None) -> Tensor:
+def randn_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: dtypes.dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
     """Standard normal, in the shape and dtype of ``input``."""
-    return randn(*input.shape, dtype=dtype or input.dtype, device=device or input.device, generator=generator)
+    made = randn(input.shape, dtype=dtype or input.dtype, device=device or input.device, generator=generator)
+    return _in_format(made, memory_format, requires_grad)
 
 
 @op(method=True, differentiable=False)
@@ -456,5 +510,5 @@ def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     p = input._data
     if input._backend.type == "cpu" and not bool(((p >= 0) & (p <= 1)).all()):
         raise RuntimeError(takes("bernoulli", "input", "probabilities in [0, 1]", f"{p.min()} to {p.max()}"))
-    drawn = rand(*input.shape, dtype=dtypes.float64, generator=generator).to(input.device)
+    drawn = rand(input.shape, dtype=dtypes.float64, generator=generator).to(input.device)
     return (drawn < input.detach().double()).to(input.dtype)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import operator
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from deepgpu.errors import takes
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def dimension(dim: Any, ndim: int, op: str, argument: str = "dim") -> int:
@@ -38,14 +42,31 @@ def dimensions(dim: Any, ndim: int, op: str) -> tuple[int, ...]:
     return (dimension(dim, ndim, op),) if ndim else ()
 
 
-def sizes(args: tuple[Any, ...]) -> tuple[int, ...]:
-    """Sizes given one by one or as a sequence. TypeError if one is no integer."""
-    if len(args) == 1 and isinstance(args[0], Sequence) and not isinstance(args[0], str):
-        args = tuple(args[0])
-    return tuple([operator.index(a) for a in args])
+def sizes(value: Any) -> tuple[int, ...]:
+    """One size or a sequence of them. TypeError if one is no integer."""
+    several = value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
+    return tuple([operator.index(a) for a in several])
 
 
-def new_shape(size: tuple[Any, ...], op: str) -> tuple[int, ...]:
+def one_by_one(function: F) -> F:
+    """Let an op's sizes be given one by one: ``x.permute(1, 0)`` for ``x.permute((1, 0))``.
+
+    They are the parameter behind the tensor; of a function without a tensor, the first.
+    """
+    parameters = list(inspect.signature(function).parameters)
+    place = 1 if parameters[0] == "input" else 0
+    name = parameters[place]
+
+    @functools.wraps(function)
+    def spread(*args: Any, **kwargs: Any) -> Any:
+        if len(args) > place + 1 or (len(args) == place and name not in kwargs):
+            args = (*args[:place], args[place:])
+        return function(*args, **kwargs)
+
+    return spread  # type: ignore[return-value]
+
+
+def new_shape(size: Any, op: str) -> tuple[int, ...]:
     """The shape of a new tensor.
 
     Raises
@@ -58,7 +79,7 @@ def new_shape(size: tuple[Any, ...], op: str) -> tuple[int, ...]:
     try:
         shape = sizes(size)
     except TypeError:
-        types = ", ".join([type(a).__name__ for a in size])
+        types = ", ".join([type(a).__name__ for a in size] if isinstance(size, Sequence) else [type(size).__name__])
         raise TypeError(takes(op, "size", "integers, or a sequence of them", f"{size} ({types})")) from None
     if min(shape, default=0) < 0:
         raise RuntimeError(takes(op, "size", "sizes that are not negative", shape))

@@ -301,15 +301,15 @@ def _extremum(input: Tensor, dim: Any, keepdim: bool, name: str) -> Any:
 
 
 @op(method=True)
-def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
-    """The maximum of all elements; with ``dim``, ``(values, indices)``; with a tensor, :func:`maximum`."""
-    return _extremum(input, dim, keepdim, "max")
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
+    """The maximum of all elements; with ``dim``, ``(values, indices)``; with a tensor ``other``, :func:`maximum`."""
+    return _extremum(input, dim if other is None else other, keepdim, "max")
 
 
 @op(method=True)
-def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
-    """The minimum of all elements; with ``dim``, ``(values, indices)``; with a tensor, :func:`minimum`."""
-    return _extremum(input, dim, keepdim, "min")
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
+    """The minimum of all elements; with ``dim``, ``(values, indices)``; with a tensor ``other``, :func:`minimum`."""
+    return _extremum(input, dim if other is None else other, keepdim, "min")
 
 
 def _position(input: Tensor, dim: int | None, keepdim: bool, name: str) -> Tensor:
@@ -381,11 +381,14 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
 
 
 @op(method=True)
-def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False) -> Tensor:
+def norm(
+    input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None
+) -> Tensor:
     """The p-norm over dimensions, of the elements taken as a vector; ``"fro"`` is 2.
 
     ``inf`` and ``-inf`` give the largest and the smallest absolute value, 0 the number of non-zero elements.
     """
+    input = input if dtype is None else cast(input, dtype)
     dims = dimensions(dim, input._data.ndim, "norm")
     if not input.dtype.is_floating_point:
         raise RuntimeError(takes("norm", "input", "a floating-point tensor", input.dtype))

@@ -14,7 +14,7 @@ from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
 from deepgpu.ops.assign import become_view
 from deepgpu.ops.broadcast import as_dtype, check_shapes
-from deepgpu.ops.dims import dimension, dimensions, sizes
+from deepgpu.ops.dims import dimension, dimensions, one_by_one, sizes
 from deepgpu.ops.op import op
 from deepgpu.tensor import Tensor, method
 
@@ -216,7 +216,8 @@ class DiagonalScatter(Node):
 
 
 @op(method=True)
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+@one_by_one
+def reshape(input: Tensor, shape: Any) -> Tensor:
     """The same elements in another shape; a view where the strides allow it.
 
     One size may be -1: it is what remains.
@@ -226,9 +227,10 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 
 
 @op(method=True)
-def view(input: Tensor, *shape: Any) -> Tensor:
+@one_by_one
+def view(input: Tensor, size: Any) -> Tensor:
     """As :func:`reshape`: where PyTorch would refuse because the strides do not permit a view, this copies."""
-    return Reshape(_fill_in(sizes(shape), input._data.size, "view"))(input)
+    return Reshape(_fill_in(sizes(size), input._data.size, "view", "size"))(input)
 
 
 @method
@@ -295,7 +297,8 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
 
 
 @op(method=True)
-def permute(input: Tensor, *dims: Any) -> Tensor:
+@one_by_one
+def permute(input: Tensor, dims: Any) -> Tensor:
     """The dimensions in another order, as a view."""
     order = sizes(dims)
     ndim = input._data.ndim
@@ -346,9 +349,10 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
 
 
 @op(method=True)
-def expand(input: Tensor, *shape: Any) -> Tensor:
+@one_by_one
+def expand(input: Tensor, size: Any) -> Tensor:
     """Broadcast to ``shape`` without copying; -1 keeps a size."""
-    wanted = list(sizes(shape))
+    wanted = list(sizes(size))
     own = input._data.shape
     added = len(wanted) - len(own)
     for i, s in enumerate(wanted):
@@ -356,8 +360,8 @@ def expand(input: Tensor, *shape: Any) -> Tensor:
             wanted[i] = own[i - added]
     fits = added >= 0 and min(wanted, default=0) >= 0
     if not fits or any(s not in (1, wanted[added + i]) for i, s in enumerate(own)):
-        given = list(sizes(shape))
-        raise RuntimeError(takes("expand", "sizes", f"a shape that {list(own)} can be broadcast to", given))
+        given = list(sizes(size))
+        raise RuntimeError(takes("expand", "size", f"a shape that {list(own)} can be broadcast to", given))
     return Expand(tuple(wanted))(input)
 
 
@@ -370,7 +374,7 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
 @op
 def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
     """As :func:`expand`."""
-    return expand(input, *size)
+    return expand(input, size)
 
 
 @op
@@ -383,7 +387,8 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
 
 
 @op(method=True)
-def repeat(input: Tensor, *repeats: Any) -> Tensor:
+@one_by_one
+def repeat(input: Tensor, repeats: Any) -> Tensor:
     """Copies of the whole tensor along each dimension."""
     times = sizes(repeats)
     if len(times) < input._data.ndim or min(times, default=0) < 0:
@@ -499,7 +504,8 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 
 @op(method=True)
-def flip(input: Tensor, *dims: Any) -> Tensor:
+@one_by_one
+def flip(input: Tensor, dims: Any) -> Tensor:
     """The order of elements reversed along dimensions."""
     wanted = tuple([dimension(d, input._data.ndim, "flip", "dims") for d in sizes(dims)])
     if len(set(wanted)) != len(wanted):

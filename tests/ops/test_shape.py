@@ -120,7 +120,7 @@ ENTRIES = [
     OpEntry(
         "view",
         views,
-        failures("view", *reshape_errors),
+        failures("view", *[(pattern.replace("`shape`", "`size`"), *rest) for pattern, *rest in reshape_errors]),
         reference=lambda x, shape: x.reshape(shape),  # a view that strides do not permit copies here
     ),
     OpEntry(
@@ -184,10 +184,10 @@ ENTRIES = [
         ),
         failures(
             "expand",
-            (r"`sizes`.*\[3, 1\].*\[2, 4\]", (3, 1), (2, 4)),
-            (r"`sizes`.*\[3, 1\].*\[4\]", (3, 1), (4,)),
-            (r"`sizes`.*\[-1, 3, 4\]", (3, 1), (-1, 3, 4)),
-            (r"`sizes`.*\[3, -2\]", (3, 1), (3, -2)),
+            (r"`size`.*\[3, 1\].*\[2, 4\]", (3, 1), (2, 4)),
+            (r"`size`.*\[3, 1\].*\[4\]", (3, 1), (4,)),
+            (r"`size`.*\[-1, 3, 4\]", (3, 1), (-1, 3, 4)),
+            (r"`size`.*\[3, -2\]", (3, 1), (3, -2)),
         ),
     ),
     OpEntry("broadcast_to", calls(((3, 1), (2, 3, 4)), ((), (2,)), ((3,), (3,))), reference="broadcast_to"),
