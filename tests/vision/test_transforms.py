@@ -44,6 +44,13 @@ RANDOM = [
     T.RandomAdjustSharpness(2),
     T.RandomAutocontrast(),
     T.RandomEqualize(),
+    T.ElasticTransform(20.0, 2.0),
+    T.AutoAugment(),
+    T.AutoAugment(T.AutoAugmentPolicy.CIFAR10),
+    T.AutoAugment(T.AutoAugmentPolicy.SVHN, T.InterpolationMode.BILINEAR, fill=3),
+    T.RandAugment(),
+    T.TrivialAugmentWide(fill=(1, 2, 3)),
+    T.AugMix(),
     T.RandomApply([T.RandomHorizontalFlip(1.0)]),
     T.RandomChoice([T.RandomHorizontalFlip(1.0), T.RandomVerticalFlip(1.0)]),
     T.RandomOrder([T.RandomHorizontalFlip(), T.CenterCrop(7)]),
@@ -220,6 +227,113 @@ def test_affine_and_perspective_draws_stay_within_their_limits():
         assert inwards[:, 1].max() <= 5
 
 
+OPERATIONS = {
+    "Identity": lambda x, v: x,
+    "ShearX": lambda x, v: F.affine(x, 0, (0, 0), 1, (np.degrees(np.arctan(v)), 0), center=(0, 0)),
+    "ShearY": lambda x, v: F.affine(x, 0, (0, 0), 1, (0, np.degrees(np.arctan(v))), center=(0, 0)),
+    "TranslateX": lambda x, v: F.affine(x, 0, (int(v), 0), 1, 0),
+    "TranslateY": lambda x, v: F.affine(x, 0, (0, int(v)), 1, 0),
+    "Rotate": F.rotate,
+    "Brightness": lambda x, v: F.adjust_brightness(x, 1 + v),
+    "Color": lambda x, v: F.adjust_saturation(x, 1 + v),
+    "Contrast": lambda x, v: F.adjust_contrast(x, 1 + v),
+    "Sharpness": lambda x, v: F.adjust_sharpness(x, 1 + v),
+    "Posterize": lambda x, v: F.posterize(x, int(v)),
+    "Solarize": F.solarize,
+    "AutoContrast": lambda x, v: F.autocontrast(x),
+    "Equalize": lambda x, v: F.equalize(x),
+}
+
+
+def test_trivial_augment_does_every_operation_in_its_range():
+    """Each result is one operation at one of the magnitudes of the paper's table 1."""
+    image = _tensor(3, 24, 20) // 2
+    bins = np.linspace(0, 1, 31)
+    ranges = {
+        "ShearX": 0.99 * bins,
+        "ShearY": 0.99 * bins,
+        "TranslateX": 32 * bins,
+        "TranslateY": 32 * bins,
+        "Rotate": 135 * bins,
+        **dict.fromkeys(("Brightness", "Color", "Contrast", "Sharpness"), 0.99 * bins),
+    }
+    possible = {}
+    for name, operation in OPERATIONS.items():
+        magnitudes = [*ranges[name], *-ranges[name]] if name in ranges else [0]
+        magnitudes = np.rint(8 - 6 * bins) if name == "Posterize" else magnitudes
+        magnitudes = 255 * (1 - bins) if name == "Solarize" else magnitudes
+        for magnitude in magnitudes:
+            possible.setdefault(operation(image, float(magnitude)).numpy().tobytes(), set()).add(name)
+    dg.manual_seed(0)
+    drawn = [possible.get(T.TrivialAugmentWide()(image).numpy().tobytes()) for _ in range(400)]
+    assert all(drawn)
+    assert set().union(*drawn) == set(OPERATIONS)
+
+
+def test_rand_augment_has_one_magnitude():
+    image = _tensor(3, 24, 20) // 2
+    part = 9 / 30
+    magnitudes = {
+        "ShearX": 0.3 * part,
+        "ShearY": 0.3 * part,
+        "TranslateX": 150 / 331 * 20 * part,
+        "TranslateY": 150 / 331 * 24 * part,
+        "Rotate": 30 * part,
+        **dict.fromkeys(("Brightness", "Color", "Contrast", "Sharpness"), 0.9 * part),
+        "Posterize": round(8 - 4 * part),
+        "Solarize": 255 * (1 - part),
+    }
+    possible = {}
+    for name, operation in OPERATIONS.items():
+        for sign in (1, -1) if name not in ("Posterize", "Solarize") else (1,):
+            result = operation(image, sign * magnitudes.get(name, 0))
+            possible.setdefault(result.numpy().tobytes(), set()).add(name)
+    dg.manual_seed(0)
+    drawn = [possible.get(T.RandAugment(num_ops=1)(image).numpy().tobytes()) for _ in range(400)]
+    assert all(drawn)
+    assert set().union(*drawn) == set(OPERATIONS)
+
+
+def test_auto_augment_s_policies():
+    for policy in T.AutoAugmentPolicy:
+        pairs = T.AutoAugment(policy).policies
+        assert len(pairs) == 25
+        assert {o.name for pair in pairs for o in pair} <= {*OPERATIONS, "Invert"}
+        assert all(0 <= o.p <= 1 for pair in pairs for o in pair)
+    pairs = T.AutoAugment(T.AutoAugmentPolicy.CIFAR10).policies
+    assert pairs[1] == (("Rotate", 0.7, 2), ("TranslateX", 0.3, 9))  # of the paper's table 7
+
+
+def test_aug_mix_stays_between_its_chains():
+    dg.manual_seed(0)
+    flat = dg.full((3, 8, 8), 90, dtype=dg.uint8)
+    mixed = np.stack([T.AugMix(severity=1)(flat).numpy() for _ in range(30)])
+    assert set(np.unique(mixed)) <= {89, 90}  # the weakest operations change nothing but the rounding
+    image = _tensor(3, 24, 20)
+    strong = [
+        np.abs(T.AugMix(severity=s)(image).numpy().astype(int) - image.numpy()).mean()
+        for s in (1, 10)
+        for _ in range(20)
+    ]
+    assert np.mean(strong[:20]) < np.mean(strong[20:])
+
+
+def test_elastic_transform():
+    image = _tensor(3, 24, 20)
+    still = F.elastic_transform(image, dg.zeros(1, 24, 20, 2))
+    np.testing.assert_array_equal(still.numpy(), image.numpy())
+    shifted = F.elastic_transform(image, dg.tensor([2 / 20 * 2, 2 / 24 * -3]).expand(1, 24, 20, 2), fill=7).numpy()
+    np.testing.assert_array_equal(shifted[:, 3:, :-2], image.numpy()[:, :-3, 2:])
+    assert (shifted[:, :3] == 7).all()
+    dg.manual_seed(0)
+    displacement = T.ElasticTransform.get_params((40.0, 10.0), (3.0, 3.0), (60, 50)).numpy()
+    assert displacement.shape == (1, 60, 50, 2)
+    assert np.abs(displacement[..., 0]).max() <= 40 / 50
+    assert displacement[..., 0].std() > 2 * displacement[..., 1].std()
+    steps = np.abs(np.diff(displacement[0, :, :, 0], axis=1))
+    assert steps.mean() < displacement[..., 0].std() / 2  # neighbours move alike
+
+
 def test_compose_and_its_repr():
     steps = T.Compose([T.RandomCrop(28, padding=2), T.RandomApply([T.ColorJitter(0.1)], p=0.3), T.ToTensor()])
     assert repr(steps) == (
@@ -317,6 +431,11 @@ def test_which_transforms_take_whole_batches():
         (lambda: T.LinearTransformation(dg.zeros(2, 3), dg.zeros(2)), ValueError, "a square matrix"),
         (lambda: T.LinearTransformation(dg.zeros(2, 2), dg.zeros(3)), ValueError, "`mean_vector` takes shape"),
         (lambda: T.Resize((1, 2, 3)), ValueError, "one or two ints"),
+        (lambda: T.RandAugment(magnitude=31), ValueError, "an int from 0 to 30, but got 31"),
+        (lambda: T.RandAugment()(dg.rand(3, 4, 4)), TypeError, r"uint8 tensor.*before `ToTensor\(\)`"),
+        (lambda: T.AugMix(severity=11), ValueError, "an int from 1 to 10, but got 11"),
+        (lambda: T.AutoAugment("mnist"), ValueError, "mnist"),
+        (lambda: T.ElasticTransform(alpha=(1, 2, 3)), ValueError, "`alpha` takes one or two numbers"),
     ],
 )
 def test_bad_arguments(call, error, message):

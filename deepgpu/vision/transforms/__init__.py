@@ -5,6 +5,7 @@ come from deepgpu's default generator.
 """
 
 from deepgpu.vision.transforms import functional
+from deepgpu.vision.transforms.autoaugment import AugMix, AutoAugment, RandAugment, TrivialAugmentWide
 from deepgpu.vision.transforms.compose import Compose, Lambda, RandomApply, RandomChoice, RandomOrder
 from deepgpu.vision.transforms.convert import (
     ConvertImageDtype,
@@ -17,7 +18,7 @@ from deepgpu.vision.transforms.convert import (
 from deepgpu.vision.transforms.crop import CenterCrop, FiveCrop, Pad, RandomCrop, RandomResizedCrop, TenCrop
 from deepgpu.vision.transforms.erasing import Cutout, RandomErasing
 from deepgpu.vision.transforms.flip import RandomHorizontalFlip, RandomVerticalFlip
-from deepgpu.vision.transforms.geometry import RandomAffine, RandomPerspective, RandomRotation, Resize
+from deepgpu.vision.transforms.geometry import ElasticTransform, RandomAffine, RandomPerspective, RandomRotation, Resize
 from deepgpu.vision.transforms.interpolation import InterpolationMode
 from deepgpu.vision.transforms.photometry import (
     ColorJitter,
@@ -31,3 +32,4 @@ from deepgpu.vision.transforms.photometry import (
     RandomPosterize,
     RandomSolarize,
 )
+from deepgpu.vision.transforms.policies import AutoAugmentPolicy

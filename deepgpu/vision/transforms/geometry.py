@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepgpu.errors import takes
+from deepgpu.ops.creation import rand
+from deepgpu.ops.shape import stack
+from deepgpu.tensor import Tensor
 from deepgpu.vision.transforms import functional as F
 from deepgpu.vision.transforms.base import RandomTransform, Transform, chance, integer, uniform
 from deepgpu.vision.transforms.functional.resize import resized_size
@@ -224,3 +227,62 @@ class RandomPerspective(RandomTransform):
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+class ElasticTransform(RandomTransform):
+    """Images as if seen through moving water: every pixel displaced at random, neighbours alike.
+
+    Simard, Steinkraus and Platt, "Best Practices for Convolutional Neural Networks Applied to Visual Document
+    Analysis", 2003.
+
+    Parameters
+    ----------
+    alpha
+        How far, along x and y or one number for both; about twice the pixels before smoothing.
+    sigma
+        How smooth: the standard deviation in pixels of the Gaussian, along x and y or one number for both.
+    interpolation, fill
+        See :class:`RandomRotation`.
+    """
+
+    def __init__(
+        self,
+        alpha: Any = 50.0,
+        sigma: Any = 5.0,
+        interpolation: Any = InterpolationMode.BILINEAR,
+        fill: Any = 0,
+    ) -> None:
+        super().__init__()
+        self.alpha = _pair("ElasticTransform", "alpha", alpha)
+        self.sigma = _pair("ElasticTransform", "sigma", sigma)
+        self.interpolation = as_mode(interpolation, "ElasticTransform")
+        self.fill = fill
+
+    @staticmethod
+    def get_params(alpha: Sequence[float], sigma: Sequence[float], size: Sequence[int]) -> Tensor:
+        """Draw a displacement (1, H, W, 2) for images of ``size`` (height, width)."""
+        displaced = []
+        for far, smooth, pixels in zip(alpha, sigma, (size[1], size[0]), strict=True):
+            noise = rand(1, 1, *size) * 2 - 1
+            kernel = int(8 * smooth + 1) // 2 * 2 + 1
+            if smooth > 0:
+                kernel = min(kernel, 2 * min(size) - 1)  # mirrored no further than the image is wide
+                noise = F.gaussian_blur(noise, kernel, smooth)
+            displaced.append(noise[0] * (far / pixels))
+        return stack(displaced, -1)
+
+    def transform_image(self, img: Any) -> Any:
+        width, height = F.get_image_size(img)
+        displacement = self.get_params(self.alpha, self.sigma, (height, width))
+        return F.elastic_transform(img, displacement, self.interpolation, self.fill)
+
+    def extra_repr(self) -> str:
+        return f"alpha={list(self.alpha)}, sigma={list(self.sigma)}, interpolation={self.interpolation.value}"
+
+
+def _pair(name: str, argument: str, value: Any) -> tuple[float, float]:
+    """Numbers for x and y, from two or from one for both."""
+    values = (value, value) if isinstance(value, (int, float)) else tuple(value)
+    if len(values) != 2 or min(values) < 0:
+        raise ValueError(takes(name, argument, "one or two numbers >= 0", value))
+    return float(values[0]), float(values[1])

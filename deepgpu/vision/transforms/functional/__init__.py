@@ -25,7 +25,7 @@ from deepgpu.vision.transforms.functional.conversion import (
 )
 from deepgpu.vision.transforms.functional.image import get_dimensions, get_image_num_channels, get_image_size
 from deepgpu.vision.transforms.functional.resize import resize, resized_crop
-from deepgpu.vision.transforms.functional.warp import affine, perspective, rotate
+from deepgpu.vision.transforms.functional.warp import affine, elastic_transform, perspective, rotate
 from deepgpu.vision.transforms.functional.window import (
     center_crop,
     crop,

@@ -18,6 +18,7 @@ from deepgpu.ops.creation import as_tensor, from_numpy
 from deepgpu.ops.pointwise import where
 from deepgpu.ops.shape import flip
 from deepgpu.tensor import Tensor
+from deepgpu.vision.transforms.functional.conversion import pil_to_tensor, to_pil_image
 from deepgpu.vision.transforms.functional.image import get_dimensions, is_image, pillow
 from deepgpu.vision.transforms.interpolation import InterpolationMode, as_mode, for_tensors, pillow_number
 
@@ -169,6 +170,34 @@ def perspective(
     _, height, width = get_dimensions(img)
     inverse = np.append(coefficients, 1.0).reshape(3, 3)
     return _warped(img, inverse, (height, width), for_tensors(mode, "perspective", _MODES), fill)
+
+
+def elastic_transform(
+    img: Any, displacement: Tensor, interpolation: Any = InterpolationMode.BILINEAR, fill: Any = None
+) -> Any:
+    """An image whose every pixel is looked up at a displaced place.
+
+    Parameters
+    ----------
+    img
+        A Pillow image or a tensor (..., C, H, W).
+    displacement
+        How far along x and y, a tensor (1, H, W, 2); 2 is the width or height of the image.
+    interpolation
+        NEAREST or BILINEAR.
+    fill
+        What comes from beyond the edge: a number, or one for each channel; by default 0.
+    """
+    mode = for_tensors(as_mode(interpolation, "elastic_transform"), "elastic_transform", _MODES)
+    if is_image(img, "elastic_transform"):
+        return to_pil_image(elastic_transform(pil_to_tensor(img), displacement, mode, fill), img.mode)
+    height, width = img.shape[-2:]
+    if tuple(displacement.shape) != (1, height, width, 2):
+        expected = f"shape {(1, height, width, 2)}"
+        raise ValueError(takes("elastic_transform", "displacement", expected, tuple(displacement.shape)))
+    y, x = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
+    moved = displacement.cpu().numpy()[0].astype(np.float64)
+    return sampled(img, x + moved[..., 0] * width / 2, y + moved[..., 1] * height / 2, mode, fill)
 
 
 def _pillow_fill(img: Any, fill: Any) -> Any:
