@@ -63,3 +63,18 @@ def test_calls_from_several_python_threads(rng):
         outputs = list(pool.map(cpu.relu, inputs * 4))
     for x, y in zip(inputs * 4, outputs, strict=True):
         np.testing.assert_array_equal(y, np.maximum(x, 0), strict=True)
+
+
+def test_read_only_and_misaligned_inputs(rng):
+    """What np.frombuffer and memory maps give."""
+    cpu = registry.get("cpu")
+    x = rng.standard_normal((2, 4, 4, 20)).astype(np.float32).transpose(0, 3, 1, 2)
+    read_only = x.copy(order="K")
+    read_only.flags.writeable = False
+    misaligned = np.zeros(x.nbytes + 1, np.uint8)[1:].view(np.float32).reshape(2, 4, 4, 20).transpose(0, 3, 1, 2)
+    misaligned[...] = x
+    assert not misaligned.flags.aligned
+    for odd in (read_only, misaligned):
+        np.testing.assert_array_equal(cpu.relu(odd), cpu.relu(x), strict=True)
+        pooled = [cpu.max_pool2d(a, (2, 2), (2, 2), (0, 0), (1, 1), (2, 2))[0] for a in (odd, x)]
+        np.testing.assert_array_equal(*pooled, strict=True)
