@@ -120,6 +120,7 @@ from deepgpu.ops.dropout import (
 from deepgpu.ops.indexing import (
     gather,
     index_add,
+    index_put,
     index_select,
     masked_select,
     nonzero,

@@ -237,7 +237,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     return LeakyRelu(negative_slope)(_floating(input, "leaky_relu"))
 
 
-@op
+@op(method=True)
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """``input`` where positive, else ``weight * input`` (He et al. 2015, arXiv 1502.01852).
 

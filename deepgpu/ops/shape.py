@@ -371,7 +371,7 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
     return expand(input, *other.shape)
 
 
-@op
+@op(method=True)
 def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
     """As :func:`expand`."""
     return expand(input, size)
@@ -420,11 +420,11 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     return Slice((*[slice(None)] * d, int(index)))(input)
 
 
-@op(method=True)
-def split(input: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+@op
+def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Parts along a dimension: of one size (the last may be smaller), or of the sizes given."""
-    d = dimension(dim, input._data.ndim, "split")
-    size = input._data.shape[d]
+    d = dimension(dim, tensor._data.ndim, "split")
+    size = tensor._data.shape[d]
     if isinstance(split_size_or_sections, int):
         step = split_size_or_sections
         if step <= 0:
@@ -436,9 +436,15 @@ def split(input: Tensor, split_size_or_sections: int | Sequence[int], dim: int =
             raise RuntimeError(takes("split", "split_sizes", f"sizes that sum to {size}", lengths))
     parts, start = [], 0
     for length in lengths:
-        parts.append(narrow(input, d, start, length))
+        parts.append(narrow(tensor, d, start, length))
         start += length
     return tuple(parts)
+
+
+@method(name="split")
+def _split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """:func:`split`; here its second parameter has another name, as in PyTorch."""
+    return split(input, split_size, dim)
 
 
 @op(method=True)
