@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
 class _CompilerOption(argparse.Action):
     """Collects -D, -I and -U as they were written."""
 
-    def __call__(self, parser, namespace, values, option_string=None):  # type: ignore[no-untyped-def]
+    def __call__(self, parser, namespace, values, option_string=None):
         namespace.options = [*namespace.options, f"{option_string}{values}"]
 
 

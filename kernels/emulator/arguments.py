@@ -55,7 +55,8 @@ def _check_pointer(label: str, parameter: Parameter, argument: Any) -> int:
     if isinstance(argument, (int, np.integer)) and not isinstance(argument, (bool, np.bool_)):
         return int(argument)
     raise ArgumentError(
-        f"{label} is a pointer (`{type_name(parameter)}`): takes a NumPy array, an address or None, got {type(argument).__name__}"
+        f"{label} is a pointer (`{type_name(parameter)}`): takes a NumPy array, an address or None, "
+        f"got {type(argument).__name__}"
     )
 
 
@@ -68,7 +69,8 @@ def _check_pointee(label: str, parameter: Parameter, array: np.ndarray) -> None:
     same_kind = have == kind or {have, kind} <= set("iu") or "b" in (have, kind)
     if size != have_size or not same_kind:
         raise ArgumentError(
-            f"{label} is `{type_name(parameter)}`, got an array of {array.dtype}; pass `array.view(...)` if that is meant"
+            f"{label} is `{type_name(parameter)}`, got an array of {array.dtype}; "
+            "pass `array.view(...)` if that is meant"
         )
 
 
@@ -105,8 +107,8 @@ def _value(label: str, parameter: Parameter, argument: Any) -> bytes:
 def pack(kernel: Kernel, name: str, parameter_names: Sequence[str], arguments: Sequence[Any]) -> PackedArguments:
     """Packs `arguments` for a kernel.
 
-    Arrays and None are passed as pointers; NumPy scalars, structured scalars and ctypes structures by value. A Python int
-    is 8 bytes and a float is a double, as CuPy passes them.
+    Arrays and None are passed as pointers; NumPy scalars, structured scalars and ctypes structures by value. A Python
+    int is 8 bytes and a float is a double, as CuPy passes them.
 
     Raises
     ------

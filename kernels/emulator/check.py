@@ -90,8 +90,8 @@ def check(
     ----------
     path : str or Path
     launches : sequence of str
-        Launches as in ``saxpy<<<4, 256>>>(2.0, random(1000), zeros(1000), 1000)`` (see launch_line.py), beside those in the
-        source's ``// launch:`` comments.
+        Launches as in ``saxpy<<<4, 256>>>(2.0, random(1000), zeros(1000), 1000)`` (see launch_line.py), beside those in
+        the source's ``// launch:`` comments.
     seeds : int
         How many schedules each launch runs under.
     options : sequence of str

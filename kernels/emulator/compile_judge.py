@@ -7,9 +7,9 @@ Bounds are declared in a comment of the source, one line a kernel::
 
     // judge gemm: registers <= 168, shared <= 49152; sm_80+: HMMA, LDSM, LDGSTS.*128; !LDL
 
-Clauses are separated by semicolons. ``registers``, ``shared`` (static bytes), ``stack`` and ``spills`` (bytes) have upper
-bounds; ``spills <= 0`` holds unless another is given. Other clauses name instructions, as regular expressions on their SASS
-opcodes, that must be there (``!``: must not), from an architecture on (``sm_80+:``) or for all.
+Clauses are separated by semicolons. ``registers``, ``shared`` (static bytes), ``stack`` and ``spills`` (bytes) have
+upper bounds; ``spills <= 0`` holds unless another is given. Other clauses name instructions, as regular expressions on
+their SASS opcodes, that must be there (``!``: must not), from an architecture on (``sm_80+:``) or for all.
 
 Needs the extra ``kernels``: CuPy, the wheels nvidia-cuda-nvrtc, nvidia-cuda-runtime and nvidia-cuda-nvdisasm.
 """
@@ -105,7 +105,8 @@ class Resources:
 def resources(log: str) -> dict[str, Resources]:
     """The resources of each kernel, by mangled name, from ptxas's log."""
     entry = re.compile(
-        r"Compiling entry function '([^']+)'.*?(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads"
+        r"Compiling entry function '([^']+)'.*?"
+        r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads"
         r".*?Used (\d+) registers([^\n]*)",
         re.DOTALL,
     )
@@ -150,7 +151,8 @@ def declared_bounds(code: str) -> dict[str, Bounds]:
     """The bounds in a source's ``// judge KERNEL: ...`` comments."""
     found = {}
     for name, text in re.findall(r"^\s*//\s*judge\s+(\w+)\s*:(.*)$", code, re.MULTILINE):
-        most, instructions = {"spills": 0}, []
+        most: dict[str, int] = {"spills": 0}
+        instructions: list[tuple[int, str, bool]] = []
         for clause in filter(None, (c.strip() for c in text.split(";"))):
             if re.match(rf"(?:{'|'.join(_RESOURCES)})\s*<=", clause):
                 for bound in clause.split(","):
@@ -161,8 +163,9 @@ def declared_bounds(code: str) -> dict[str, Bounds]:
                 continue
             scoped = re.fullmatch(r"(?:sm_(\d+)\+:)?(.*)", clause)
             assert scoped is not None
-            for pattern in filter(None, (p.strip() for p in scoped[2].split(","))):
-                instructions.append((int(scoped[1] or 0), pattern.removeprefix("!"), not pattern.startswith("!")))
+            least = int(scoped[1] or 0)
+            patterns = filter(None, (p.strip() for p in scoped[2].split(",")))
+            instructions += [(least, p.removeprefix("!"), not p.startswith("!")) for p in patterns]
         found[name] = Bounds(most, tuple(instructions))
     return found
 

@@ -108,8 +108,8 @@ def translate_options(options: tuple[str, ...]) -> list[str]:
             passed.append(option)
         elif not _IGNORED_OPTIONS.fullmatch(option):
             raise CompileError(
-                f"the CUDA emulator does not know the compiler option `{option}`; it takes NVRTC's -I, -D, -U, -std, -arch "
-                "and ignores those that only tune the code for a GPU"
+                f"the CUDA emulator does not know the compiler option `{option}`; "
+                "it takes NVRTC's -I, -D, -U, -std, -arch and ignores those that only tune the code for a GPU"
             )
     return [standard, f"-DEMU_ARCH={arch}", *passed]
 
@@ -174,7 +174,8 @@ def _runtime_object() -> Path:
 def _dynamic_shared_assembly(names: list[str]) -> str:
     """Defines every ``extern __shared__`` array as the start of the dynamic shared memory."""
     labels = "".join(f".globl {n}\n.hidden {n}\n.type {n}, %tls_object\n{n}:\n" for n in [_DYNAMIC_SHARED, *names])
-    return f'.section .tbss,"awT",%nobits\n.balign 1024\n{labels}.zero {DYNAMIC_SHARED_LIMIT}\n.section .note.GNU-stack,"",%progbits\n'
+    space = f".balign 1024\n{labels}.zero {DYNAMIC_SHARED_LIMIT}\n"
+    return f'.section .tbss,"awT",%nobits\n{space}.section .note.GNU-stack,"",%progbits\n'
 
 
 def _dependencies(preprocessed: str) -> dict[str, str]:
@@ -263,7 +264,8 @@ def compile_module(
         entries.append(KernelEntry(expression, number, matching[0]))
         text += (
             f'\nextern "C" __attribute__((visibility("default"))) const emu::Kernel* emu_kernel_{number}() '
-            f"{{ return emu::Entry<static_cast<decltype(&{expression})>(&{expression}), decltype(&{expression})>::describe(); }}\n"
+            f"{{ return emu::Entry<static_cast<decltype(&{expression})>(&{expression}), "
+            f"decltype(&{expression})>::describe(); }}\n"
         )
     stem = folder / f"{key}-{_digest(preprocessed)}"
     module = _build(text, stem, flags, checked, entries, declared)

@@ -1,4 +1,4 @@
-"""What can go wrong: the exceptions of the emulator, named after compute-sanitizer's tools where those would report it."""
+"""What can go wrong: the emulator's exceptions, named after compute-sanitizer's tools where those would report it."""
 
 from __future__ import annotations
 

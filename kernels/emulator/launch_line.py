@@ -1,7 +1,7 @@
 """Launches written as text, the way CUDA writes them: ``saxpy<<<4, 256>>>(2.0, random(1000), zeros(1000), 1000)``.
 
-In a source they stand in comments, ``// launch: ...``, beside the kernel; on the command line after ``--launch``. A number
-becomes what the parameter takes; an array gets the parameter's element type, from one of
+In a source they stand in comments, ``// launch: ...``, beside the kernel; on the command line after ``--launch``. A
+number becomes what the parameter takes; an array gets the parameter's element type, from one of
 
 =====================  =================================================================
 ``random(shape)``      standard normal numbers; for integers, from 0 to 99

@@ -1,11 +1,11 @@
-"""Global memory as the checks see it: guarded copies of the arguments, allocations whose contents count as unwritten."""
+"""Global memory as the checks see it: guarded copies of the arguments, allocations that count as unwritten."""
 
 from __future__ import annotations
 
+import ctypes
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +25,8 @@ _fresh: dict[int, tuple[weakref.ref[np.ndarray], np.ndarray]] = {}
 def empty(shape: int | Sequence[int], dtype: npt.DTypeLike = np.float32) -> np.ndarray:
     """An array that is uninitialised device memory, as ``cupy.empty`` gives.
 
-    It holds NaN (-1 for integers). In check mode a kernel that reads an element before a kernel, or the host, has written
-    it raises InitcheckError.
+    It holds NaN (-1 for integers). In check mode a kernel that reads an element before a kernel, or the host, has
+    written it raises InitcheckError.
 
     Parameters
     ----------
@@ -37,22 +37,21 @@ def empty(shape: int | Sequence[int], dtype: npt.DTypeLike = np.float32) -> np.n
     -------
     numpy.ndarray
     """
-    array = np.empty(shape, dtype)
-    array.view(np.uint8).reshape(-1)[...] = POISON if array.ndim else POISON
-    written = np.zeros(array.nbytes, np.uint8)
-    address = array.ctypes.data
-    _fresh[address] = (weakref.ref(array, lambda _: _fresh.pop(address, None)), written)
-    return array
+    count, kind = int(np.prod(shape)), np.dtype(dtype)
+    allocation = np.full(max(1, count * kind.itemsize), POISON, np.uint8)
+    address = allocation.ctypes.data
+    _fresh[address] = (weakref.ref(allocation, lambda _: _fresh.pop(address, None)), np.zeros_like(allocation))
+    return allocation[: count * kind.itemsize].view(kind).reshape(shape)
 
 
 def duplicate(array: np.ndarray) -> np.ndarray:
     """A copy; of an array that came from empty(), one that is as uninitialised."""
-    entry = _fresh.get(array.ctypes.data)
-    if entry is None or entry[0]() is not array:
+    written = _written(array)
+    if written is None or array.ctypes.data != _allocation(array).ctypes.data or not array.flags.c_contiguous:
         return array.copy()
     twin = empty(array.shape, array.dtype)
     twin[...] = array
-    _fresh[twin.ctypes.data][1][...] = entry[1]
+    _fresh[twin.ctypes.data][1][: array.nbytes] = written[: array.nbytes]
     return twin
 
 
@@ -90,20 +89,24 @@ def _allocation(array: np.ndarray) -> np.ndarray:
     return base
 
 
-def _written_state(array: np.ndarray, low: int) -> int:
-    """The address of the state bytes of an array that came from empty(), else 0."""
+def _written(array: np.ndarray) -> np.ndarray | None:
+    """For an array that came from empty(): which bytes of its allocation have been written."""
     base = _allocation(array)
     entry = _fresh.get(base.ctypes.data)
-    if entry is None or entry[0]() is not base:
-        return 0
-    return entry[1].ctypes.data + (low - base.ctypes.data)
+    return entry[1] if entry is not None and entry[0]() is base else None
+
+
+def _written_address(array: np.ndarray, low: int) -> int | None:
+    """Where the runtime finds what _written() says about the byte at `low` and those that follow."""
+    written = _written(array)
+    return None if written is None else written.ctypes.data + (low - _allocation(array).ctypes.data)
 
 
 class DeviceMemory:
     """The arrays of one launch under check.
 
-    Every argument is copied to a place of its own, aligned as on the device and far from the others, and copied back when
-    the launch ends; arguments that overlap stay together. Arrays that the kernel reaches through pointers stored
+    Every argument is copied to a place of its own, aligned as on the device and far from the others, and copied back
+    when the launch ends; arguments that overlap stay together. Arrays that the kernel reaches through pointers stored
     elsewhere (`reachable`) must stay where they are.
     """
 
@@ -131,7 +134,7 @@ class DeviceMemory:
                 region = runtime.Region(
                     first + moved,
                     end - first,
-                    _written_state(array, first),
+                    _written_address(array, first),
                     array.flags.writeable,
                     (first - base) % DEVICE_ALIGNMENT,
                 )
@@ -163,7 +166,4 @@ class DeviceMemory:
 
 def _bytes_at(address: int, size: int) -> np.ndarray:
     """The bytes at an address, as an array that does not own them."""
-    import ctypes
-
-    buffer: Any = (ctypes.c_uint8 * size).from_address(address)
-    return np.frombuffer(buffer, np.uint8) if size else np.empty(0, np.uint8)
+    return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address)) if size else np.empty(0, np.uint8)

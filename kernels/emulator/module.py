@@ -126,12 +126,12 @@ class RawModule:
     def get_global(self, name: str) -> np.ndarray:
         """The bytes of a ``__device__`` or ``__constant__`` variable, as a NumPy array of uint8 (use ``.view``).
 
-        The fast and the checked build of a module have their own variables; this is that of the mode the module runs in.
+        The fast and the checked build of a module have their own variables; this is that of the mode the module is in.
         """
         build = self._build(self.check)
         for v in build.compiled.variables:
             if v.name == name or v.name.split("::")[-1] == name:
-                return np.frombuffer((ctypes.c_uint8 * v.size).from_address(build.library.base + v.address), np.uint8)
+                return np.ctypeslib.as_array((ctypes.c_uint8 * v.size).from_address(build.library.base + v.address))
         raise KeyError(
             f"{self.name}: there is no variable `{name}`; it has {[v.name for v in build.compiled.variables]}"
         )
@@ -274,8 +274,8 @@ class Kernel:
             )
         if shared > self.max_dynamic_shared_size_bytes:
             raise LaunchError(
-                f"{self.name}: shared_mem={shared} is more than max_dynamic_shared_size_bytes={self.max_dynamic_shared_size_bytes}; "
-                f"set kernel.max_dynamic_shared_size_bytes (at most {DYNAMIC_SHARED_LIMIT})"
+                f"{self.name}: shared_mem={shared} is more than max_dynamic_shared_size_bytes="
+                f"{self.max_dynamic_shared_size_bytes}; set that of the kernel (at most {DYNAMIC_SHARED_LIMIT})"
             )
         configuration = runtime.Configuration()
         configuration.grid, configuration.block, configuration.dynamic_shared = blocks, threads, shared
@@ -292,7 +292,8 @@ class Kernel:
         )
         if used > limit:
             raise LaunchError(
-                f"{self.name}: {used - dynamic} bytes of static and {dynamic} of dynamic shared memory are more than {limit}"
+                f"{self.name}: {used - dynamic} bytes of static and {dynamic} of dynamic shared memory "
+                f"are more than {limit}"
             )
 
     def _run(

@@ -69,7 +69,7 @@ class Configuration(ctypes.Structure):
 
     _fields_ = [
         ("grid", U32 * 3), ("block", U32 * 3), ("seed", U64),
-        ("check", U32), ("count", U32), ("cooperative", U32), ("replaying", U32), ("recording", U32), ("static_shared", U32),
+        ("check", U32), ("count", U32), ("cooperative", U32), ("replaying", U32), ("recording", U32),
         ("dynamic_shared", U64),
         ("module_base", U64), ("module_size", U64), ("window_offset", U64), ("window_size", U64),
         ("regions", ctypes.POINTER(Region)), ("region_count", U64),
@@ -82,10 +82,11 @@ class Report(ctypes.Structure):
     """``emu::ErrorReport``."""
 
     _fields_ = [
-        ("kind", I32), ("block", U32 * 3), ("thread", U32 * 3), ("pc", U64), ("region", I32), ("variable", I32), ("offset", I64),
+        ("kind", I32), ("block", U32 * 3), ("thread", U32 * 3), ("pc", U64),
+        ("region", I32), ("variable", I32), ("offset", I64),
         ("size", U64), ("address", U64), ("store", U32), ("atomic", U32),
-        ("has_other", U32), ("other_block", U32 * 3), ("other_thread", U32 * 3), ("other_pc", U64), ("other_store", U32),
-        ("other_atomic", U32), ("text", ctypes.c_char * 768),
+        ("has_other", U32), ("other_block", U32 * 3), ("other_thread", U32 * 3), ("other_pc", U64),
+        ("other_store", U32), ("other_atomic", U32), ("text", ctypes.c_char * 768),
     ]  # fmt: skip
 
 

@@ -46,8 +46,8 @@ class Choice:
 class Schedule:
     """The order in which blocks, warps and lanes run.
 
-    Pass it to a launch as ``schedule=``. With `choices` it replays them; without, it follows `seed` and `choices` is what
-    it did. What is not chosen happens in ascending order, every warp running as far as it can.
+    Pass it to a launch as ``schedule=``. With `choices` it replays them; without, it follows `seed` and `choices` is
+    what it did. What is not chosen happens in ascending order, every warp running as far as it can.
 
     Parameters
     ----------
@@ -171,13 +171,11 @@ def explore(
     for seed in seeds:
         schedule = Schedule(seed=seed)
         error = run(schedule)
-        if error is None:
-            continue
-        first = error
-
-        def fails_alike(candidate: Schedule, kind: type = type(first)) -> bool:
-            return isinstance(run(candidate), kind)
-
-        shrunk = shrink(fails_alike, schedule)
-        return Failure(seed, shrunk, run(shrunk) or first)
+        if error is not None:
+            shrunk = shrink(_same_kind(run, type(error)), schedule)
+            return Failure(seed, shrunk, run(shrunk) or error)
     return None
+
+
+def _same_kind(run: Callable[[Schedule], Exception | None], kind: type) -> Callable[[Schedule], bool]:
+    return lambda schedule: isinstance(run(schedule), kind)

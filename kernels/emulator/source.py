@@ -6,6 +6,7 @@ The compiler does all real parsing. What is done here is what g++ cannot do for 
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -37,7 +38,7 @@ class Token(NamedTuple):
 
 @dataclass(frozen=True)
 class KernelDeclaration:
-    """A ``__global__`` function: its qualified name, linkage, parameters and launch bound (0: none, or not a number)."""
+    """A ``__global__`` function: qualified name, linkage, parameters and launch bound (0: none, or not a number)."""
 
     name: str
     extern_c: bool
@@ -189,7 +190,7 @@ def _kernel(stream: list[Token], marker: int, statement: int, scopes: list[str])
             elif before.kind == "word" and before.text not in _NOT_A_NAME:
                 words = [t.text for t in stream[statement:marker]]
                 extern_c = 'extern "C"' in scopes or any(
-                    a == "extern" and b == '"C"' for a, b in zip(words, words[1:], strict=False)
+                    pair == ("extern", '"C"') for pair in itertools.pairwise(words)
                 )
                 spaces = [s.removeprefix("namespace ") for s in scopes if s.startswith("namespace ")]
                 name = "::".join([*(s for s in spaces if s), before.text])

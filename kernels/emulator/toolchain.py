@@ -38,8 +38,9 @@ def nvidia_include() -> Path:
     spec = importlib.util.find_spec("nvidia")
     if spec is not None and spec.submodule_search_locations:
         for root in spec.submodule_search_locations:
-            candidates += sorted(Path(root).glob("cu*/include"), reverse=True) + [
-                Path(root) / "cuda_runtime" / "include"
+            candidates += [
+                *sorted(Path(root).glob("cu*/include"), reverse=True),
+                Path(root) / "cuda_runtime" / "include",
             ]
     candidates += [Path(os.environ[v]) / "include" for v in ("CUDA_HOME", "CUDA_PATH") if v in os.environ]
     candidates.append(Path("/usr/local/cuda/include"))

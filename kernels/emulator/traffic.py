@@ -109,7 +109,7 @@ class Traffic:
         for r in self:
             unit = "sectors" if r.is_global else "waves"
             lines.append(
-                f"{r.kind:14} {r.size:4} {r.requests:9} {r.bytes:11} {r.per_request:5.2f} {unit:7} {r.efficiency:10.0%}  "
-                f"{Path(r.file).name}:{r.line} ({r.kernel})"
+                f"{r.kind:14} {r.size:4} {r.requests:9} {r.bytes:11} {r.per_request:5.2f} {unit:7} "
+                f"{r.efficiency:10.0%}  {Path(r.file).name}:{r.line} ({r.kernel})"
             )
         return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Tests of the CUDA emulator. They need g++ and NVIDIA's headers; those marked `kernels` also the extra `kernels` (NVRTC)."""
+"""Tests of the CUDA emulator. They need g++ and NVIDIA's headers; those marked `kernels` also NVRTC (the extra)."""
 
 from __future__ import annotations
 
@@ -26,5 +26,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
         reporter.write_line(
-            f"tests/emulator: {len(marked)} tests of the compile judge deselected: pip install 'deepgpu[kernels]' to run them"
+            f"tests/emulator: {len(marked)} tests of the compile judge deselected: "
+            "pip install 'deepgpu[kernels]' to run them"
         )

@@ -6,9 +6,9 @@ import ctypes
 
 import numpy as np
 import pytest
+from deepgpu.kernels.emulator import ArgumentError, LaunchError
 
 from deepgpu.kernels import emulator
-from deepgpu.kernels.emulator import ArgumentError, LaunchError
 
 i32, f32 = np.int32, np.float32
 
@@ -22,7 +22,9 @@ extern "C" __global__ void scaled(const Shape shape, float* out) {
 }
 extern "C" __global__ void wide(long long a, double b, bool c, unsigned char d, double* out) { out[0] = a + b + c + d; }
 extern "C" __global__ void anything(void* p, const unsigned char* q) {}
-extern "C" __global__ void through_pointers(float** rows, int n) { for (int i = 0; i < n; i++) rows[i][threadIdx.x] = i; }
+extern "C" __global__ void through_pointers(float** rows, int n) {
+  for (int i = 0; i < n; i++) rows[i][threadIdx.x] = i;
+}
 extern "C" __global__ void __launch_bounds__(32 * 4) bounded(float* out) {
   __shared__ float line[1024];
   extern __shared__ float more[];

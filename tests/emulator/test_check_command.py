@@ -7,7 +7,6 @@ import sys
 
 import numpy as np
 import pytest
-
 from deepgpu.kernels.emulator import launch_line
 from deepgpu.kernels.emulator.__main__ import main
 from deepgpu.kernels.emulator.check import check
@@ -71,10 +70,8 @@ def test_memory_that_is_empty_must_be_written(source):
 
 
 def test_launches_on_the_command_line(source, capsys):
-    assert (
-        main([source("#ifdef ENABLED\n" + GOOD + "\n#endif"), "-DENABLED", "--launch", "idle<<<1, 32>>>(nullptr)", "--seeds", "1"])
-        == 0
-    )
+    path = source("#ifdef ENABLED\n" + GOOD + "\n#endif")
+    assert main([path, "-DENABLED", "--launch", "idle<<<1, 32>>>(nullptr)", "--seeds", "1"]) == 0
     assert "3 launches, 0 failed" in capsys.readouterr().out
 
 
@@ -86,7 +83,11 @@ def test_a_source_without_launches_is_not_passed(source, capsys):
 def test_a_cooperative_launch(source):
     text = """#include <cooperative_groups.h>
     // launch: k<<<4, 32>>>(zeros(1))
-    extern "C" __global__ void k(int* x) { atomicAdd(x, 1); cooperative_groups::this_grid().sync(); assert(*x == 128); }"""
+    extern "C" __global__ void k(int* x) {
+      atomicAdd(x, 1);
+      cooperative_groups::this_grid().sync();
+      assert(*x == 128);
+    }"""
     assert check(source(text), seeds=3, cooperative=True).ok
 
 
@@ -122,7 +123,8 @@ def test_arrays_get_the_types_of_their_parameters(source):
     from deepgpu.kernels.emulator import RawModule
 
     code = """#include <cuda_fp16.h>
-    extern "C" __global__ void k(float* a, int* b, const float4* c, __half* d, unsigned char* e, double* f, bool* g, short h, float i) {}"""
+    extern "C" __global__ void k(float* a, int* b, const float4* c, __half* d, unsigned char* e,
+                                 double* f, bool* g, short h, float i) {}"""
     kernel = RawModule(code).get_function("k")
     line = launch_line.parse(
         "k<<<1, 1>>>(random((2, 3)), integers(5, 10), ones(4), zeros(7), arange(3), full(2, 1.5), random(9), 3, 4)"

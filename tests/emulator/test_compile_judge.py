@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
 from deepgpu.kernels.emulator import CompileError, compile_judge
 from deepgpu.kernels.emulator.compile_judge import Bounds, declared_bounds, judge, resources
+
 from tests.emulator.test_samples import CASES, SAMPLES
 
 GEMM_STEP = r"""
@@ -45,7 +45,8 @@ def test_a_bound_that_is_none_is_an_error():
 
 def test_ptxas_log_is_read():
     log = (
-        "ptxas info    : Compiling entry function '_Z1kPf' for 'sm_80'\nptxas info    : Function properties for _Z1kPf\n"
+        "ptxas info    : Compiling entry function '_Z1kPf' for 'sm_80'\n"
+        "ptxas info    : Function properties for _Z1kPf\n"
         "    16 bytes stack frame, 8 bytes spill stores, 4 bytes spill loads\n"
         "ptxas info    : Used 42 registers, used 1 barriers, 1024 bytes smem, 360 bytes cmem[0]\n"
     )

@@ -242,7 +242,8 @@ def test_operations_with_a_stated_rounding(direction):
     body = "\n".join(f"  out[{i} * n + t] = __{name}_{direction}(a[t], b[t]);" for i, name in enumerate(operations))
     body += f"\n  out[4 * n + t] = __fmaf_{direction}(a[t], b[t], 0.1f);"
     module = emulator.RawModule(
-        f'extern "C" __global__ void f(const float* a, const float* b, float* out, int n) {{ int t = threadIdx.x;\n{body} }}'
+        'extern "C" __global__ void f(const float* a, const float* b, float* out, int n) {\n'
+        f"  int t = threadIdx.x;\n{body} }}"
     )
     rng = np.random.default_rng(3)
     a, b = rng.standard_normal(256).astype(f32), rng.standard_normal(256).astype(f32)
@@ -274,7 +275,9 @@ def test_errors_of_the_compiler_name_file_and_line():
 
 
 def test_kernels_are_found_by_their_names():
-    code = 'namespace a { __global__ void k(int* x) {} }\nextern "C" __global__ void c() {}\ntemplate <class T> __global__ void t(T) {}'
+    code = """namespace a { __global__ void k(int* x) {} }
+    extern "C" __global__ void c() {}
+    template <class T> __global__ void t(T) {}"""
     module = emulator.RawModule(code, name_expressions=["a::k", "t<int>"])
     assert module.kernel_names == ["a::k", "t<int>", "c"]
     assert module.declared_kernels == ["a::k", "c", "t"]

@@ -8,9 +8,9 @@ import sys
 
 import numpy as np
 import pytest
+from deepgpu.kernels.emulator import toolchain
 
 from deepgpu.kernels import emulator
-from deepgpu.kernels.emulator import toolchain
 
 PROGRAM = """
 import numpy as np

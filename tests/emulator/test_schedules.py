@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from deepgpu.kernels.emulator import Choice, Schedule, explore, shrink
 
 from deepgpu.kernels import emulator
-from deepgpu.kernels.emulator import Choice, Schedule, explore, shrink
 
 i32 = np.int32
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from deepgpu.kernels.emulator.source import scan, tokens
 
 
@@ -68,13 +67,15 @@ def test_launch_bounds_are_blanked_out_in_place():
 
 
 def test_lines_and_files_follow_the_markers():
-    text = '# 1 "a.cu"\nint x;\n\n# 7 "b.cuh" 1\nint y;\n# 4 "a.cu" 2\nint z;\n# 1 "/usr/include/sys.h" 1 3 4\nint hidden;\n# 6 "a.cu" 2\nint w;'
+    text = '# 1 "a.cu"\nint x;\n\n# 7 "b.cuh" 1\nint y;\n# 4 "a.cu" 2\nint z;\n'
+    text += '# 1 "/usr/include/sys.h" 1 3 4\nint hidden;\n# 6 "a.cu" 2\nint w;'
     places = {t.text: (t.file, t.line) for t in tokens(text) if t.text in ("x", "y", "z", "w", "hidden")}
     assert places == {"x": ("a.cu", 1), "y": ("b.cuh", 7), "z": ("a.cu", 4), "w": ("a.cu", 6)}
 
 
 def test_strings_and_characters_hide_what_is_in_them():
-    code = r"""const char* a = "__global__ void no() { \" }"; const char* b = R"x(__global__ void no2() {)" )x"; char c = '{', d = '\'';
+    code = r"""const char* a = "__global__ void no() { \" }";
+    const char* b = R"x(__global__ void no2() {)" )x"; char c = '{', d = '\'';
     __global__ void yes() {}"""
     assert [k.name for k in declarations(code)[1]] == ["yes"]
 

@@ -1,7 +1,7 @@
 """Traffic counters against numbers worked out by hand from the rules of the hardware.
 
-A request of a warp to global memory takes as many 32-byte sectors as it touches. Shared memory has 32 banks of 4 bytes; a
-wavefront serves one word of each; 8-byte accesses go by half warps, 16-byte ones by quarter warps.
+A request of a warp to global memory takes as many 32-byte sectors as it touches. Shared memory has 32 banks of 4 bytes;
+a wavefront serves one word of each; 8-byte accesses go by half warps, 16-byte ones by quarter warps.
 """
 
 from __future__ import annotations

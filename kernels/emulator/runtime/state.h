@@ -34,7 +34,7 @@ struct ErrorReport {
 struct LaunchConfiguration {  // mirrored in runtime.py
   uint32_t grid[3], block[3];
   uint64_t seed;
-  uint32_t check, count, cooperative, replaying, recording, static_shared;
+  uint32_t check, count, cooperative, replaying, recording;
   uint64_t dynamic_shared;
   uint64_t module_base, module_size, window_offset, window_size;  // filled in by the runtime
   const RegionSpec* regions;
