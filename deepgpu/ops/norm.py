@@ -92,8 +92,10 @@ class BatchNormGrad(Node):
         again = state.enabled
         with enable_grad():
             # Tensors of their own to differentiate for: g may depend on x, but not in this formula.
-            fresh = [t if t is None else t.view_as(t) if again else t.detach().requires_grad_() for t in inputs]
-            taken = [t for t, need in zip(fresh, self.needs_input_grad, strict=True) if need]
+            fresh: list[Any] = [
+                t if t is None else t.view_as(t) if again else t.detach().requires_grad_() for t in inputs
+            ]
+            taken: list[Any] = [t for t, need in zip(fresh, self.needs_input_grad, strict=True) if need]
             results = self.formula(*fresh)
             pairs = [(r, gr) for r, gr in zip(results, grads, strict=True) if r.requires_grad]
             outputs, starts = [r for r, _ in pairs], [gr for _, gr in pairs]
