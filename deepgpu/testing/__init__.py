@@ -15,7 +15,7 @@ PyTorch is needed for these tests, not for :func:`assert_close`.
 from deepgpu.testing.compare import assert_close
 from deepgpu.testing.entry import Failure, OpEntry
 from deepgpu.testing.samples import FLOATING, INTEGRAL, Maker, Sample
-from deepgpu.testing.suite import DEVICES, OpTests
+from deepgpu.testing.suite import DEVICES, OpTests, device_params
 
 __all__ = [
     "DEVICES",
@@ -27,4 +27,5 @@ __all__ = [
     "OpTests",
     "Sample",
     "assert_close",
+    "device_params",
 ]

@@ -13,7 +13,7 @@ import numpy as np
 
 from deepgpu import dtypes
 from deepgpu.autograd.engine import grad
-from deepgpu.autograd.gradcheck import GradcheckError, gradgradcheck
+from deepgpu.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from deepgpu.ops.memory import channels_last
 from deepgpu.tensor import Tensor
 from deepgpu.testing import calls
@@ -116,6 +116,7 @@ def check_gradgrad(entry: OpEntry, device: str, dtype: str) -> None:
             return _differentiable(calls.with_inputs(entry.ours, sample, inputs, device, entry.constants))
 
         try:
+            gradcheck(function, call.inputs, fast_mode=True)
             gradgradcheck(function, call.inputs, fast_mode=True)
         except GradcheckError as error:
             raise AssertionError(f"{text}: {error}") from error

@@ -90,6 +90,8 @@ def _described(x: Any) -> str:
 def _leaf_difference(
     actual: Any, expected: Any, rtol: float | None, atol: float | None, equal_nan: bool, checks: tuple[bool, ...]
 ) -> str | None:
+    if isinstance(actual, (Sequence, Mapping)):
+        return f"the types differ: {_described(actual)}, expected {type(expected).__name__}"
     if isinstance(actual, Tensor) != isinstance(expected, Tensor):
         return f"one is a tensor, the other is not: {type(actual).__name__}, expected {type(expected).__name__}"
     check_device, check_dtype, check_stride = checks
@@ -126,7 +128,7 @@ def _value_difference(a: np.ndarray, e: np.ndarray, rtol: float, atol: float, eq
         a, e = a.astype(np.float64), e.astype(np.float64)
         with np.errstate(invalid="ignore"):
             # not (error > tolerance), so that a NaN is a difference
-            close = (a == e) | (np.isfinite(a) & (np.abs(a - e) <= atol + rtol * np.abs(e)))
+            close = (a == e) | (np.isfinite(a) & np.isfinite(e) & (np.abs(a - e) <= atol + rtol * np.abs(e)))
         if equal_nan:
             close |= np.isnan(a) & np.isnan(e)
     if close.all():

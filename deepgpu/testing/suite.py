@@ -18,6 +18,13 @@ DEVICES: tuple[str, ...] = ("cpu", "cuda")
 """Where entries run; "cuda" under the marker ``gpu``."""
 
 
+def device_params(devices: Sequence[str] = DEVICES) -> list[Any]:
+    """Devices as parameters of a pytest fixture, with their markers."""
+    import pytest
+
+    return [pytest.param(d, marks=[pytest.mark.gpu] if d == "cuda" else []) for d in devices]
+
+
 class OpTests:
     """Derive a class named ``Test...`` and give it ``entries``: pytest finds a test for every check of every entry."""
 
@@ -38,14 +45,13 @@ class OpTests:
         import pytest
 
         cases = []
-        for device in self.devices:
+        for (device,), marks, _ in device_params(self.devices):
             for entry in self.entries:
                 for dtype in select(entry):
-                    marks: list[Any] = [pytest.mark.gpu] if device == "cuda" else []
                     reason = entry.reason_to_skip(metafunc.function.__name__.removeprefix("test_"), dtype)
-                    if reason is not None:
-                        marks.append(pytest.mark.skip(reason=reason))
-                    cases.append(pytest.param(entry, device, dtype, id=f"{entry.id}-{device}-{dtype}", marks=marks))
+                    skips = [] if reason is None else [pytest.mark.skip(reason=reason)]
+                    name = f"{entry.id}-{device}-{dtype}"
+                    cases.append(pytest.param(entry, device, dtype, id=name, marks=[*marks, *skips]))
         metafunc.parametrize(("entry", "device", "dtype"), cases)
 
     def test_forward(self, entry: OpEntry, device: str, dtype: str) -> None:

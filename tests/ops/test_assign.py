@@ -61,7 +61,7 @@ def two_views(lib: Any, x: Any) -> Any:
 
 
 def constant_base(lib: Any, x: Any) -> Any:
-    y = lib.zeros(4, 3, dtype=lib.float64)
+    y = x.new_zeros(4, 3)
     y[1:3] = x[:2]
     y[3].add_(x[0])
     return y * y
@@ -70,7 +70,7 @@ def constant_base(lib: Any, x: Any) -> Any:
 def constant_source(lib: Any, x: Any) -> Any:
     y = x * x
     y[0] = 7.0
-    y[:, 2] = lib.ones(4, dtype=lib.float64)
+    y[:, 2] = x.new_ones(4)
     return y * x
 
 
@@ -118,7 +118,7 @@ def swap(lib: Any, x: Any) -> Any:
 
 
 def accumulate(lib: Any, x: Any) -> Any:
-    total = lib.zeros((), dtype=lib.float64)
+    total = x.new_zeros(())
     for row in x:
         total += row.prod()
     return total
@@ -201,19 +201,19 @@ PROGRAMS = [
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.__name__)
-def test_programs_agree(program: Callable[[Any, Any], Any]) -> None:
+def test_programs_agree(program: Callable[[Any, Any], Any], device: str) -> None:
     """Values, gradients and gradients of gradients."""
     results = []
-    for lib in (dg, torch):
-        x = lib.tensor(DATA, requires_grad=True)
+    for lib, place in ((dg, device), (torch, "cpu")):
+        x = lib.tensor(DATA, requires_grad=True, device=place)
         out = program(lib, x)
-        weights = lib.tensor(np.random.default_rng(1).uniform(size=tuple(out.shape)))
+        weights = lib.tensor(np.random.default_rng(1).uniform(size=tuple(out.shape)), device=place)
         (g,) = lib.autograd.grad((out * weights).sum(), x, create_graph=True)
         second = np.zeros_like(DATA)
         if g.requires_grad:
             (gg,) = lib.autograd.grad((g * g).sum(), x, allow_unused=True)
-            second = second if gg is None else gg.numpy()
-        results.append([out.detach().numpy(), g.detach().numpy(), second])
+            second = second if gg is None else gg.cpu().numpy()
+        results.append([out.detach().cpu().numpy(), g.detach().cpu().numpy(), second])
     for found, expected in zip(*results, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-12)
 
@@ -247,14 +247,14 @@ def modified_base_of_saved_view(lib: Any, x: Any) -> Any:
 
 
 def modified_index(lib: Any, x: Any) -> Any:
-    index = lib.tensor([0, 1])
+    index = lib.tensor([0, 1], device=x.device)
     y = x[index]
     index[0] = 2
     return y
 
 
 def modified_weight(lib: Any, x: Any) -> Any:
-    w = lib.ones(3, 2, dtype=lib.float64)
+    w = x.new_ones(3, 2)
     y = x @ w
     w[0] = 3
     return y
@@ -279,11 +279,11 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("program", BROKEN, ids=lambda p: p.__name__)
-def test_modified_saved_tensors_are_noticed(program: Callable[[Any, Any], Any]) -> None:
+def test_modified_saved_tensors_are_noticed(program: Callable[[Any, Any], Any], device: str) -> None:
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         program(torch, torch.tensor(DATA, requires_grad=True)).sum().backward()
     with pytest.raises(RuntimeError, match=r"`\w+Backward` saved.*modified in place.*version 1, expected version 0"):
-        program(dg, dg.tensor(DATA, requires_grad=True)).sum().backward()
+        program(dg, dg.tensor(DATA, requires_grad=True, device=device)).sum().backward()
 
 
 def test_modifying_what_nobody_saved_is_fine() -> None:

@@ -234,38 +234,39 @@ def resolved(index: Any, tensor: Callable[[Any], Any]) -> Any:
 
 
 @pytest.mark.parametrize("index", INDICES, ids=str)
-def test_get_item(index: Any) -> None:
+def test_get_item(index: Any, device: str) -> None:
     data = np.arange(60.0).reshape(3, 4, 5)
-    ours, theirs = dg.tensor(data, requires_grad=True), torch.tensor(data, requires_grad=True)
+    ours = dg.tensor(data, requires_grad=True, device=device)
+    theirs = torch.tensor(data, requires_grad=True)
     found, expected = ours[resolved(index, dg.tensor)], theirs[resolved(index, torch.tensor)]
     assert found.shape == tuple(expected.shape)
-    np.testing.assert_array_equal(found.detach().numpy(), expected.detach().numpy())
+    np.testing.assert_array_equal(found.detach().cpu().numpy(), expected.detach().numpy())
     weights = np.random.default_rng(0).uniform(size=found.shape)
-    (found * dg.tensor(weights)).sum().backward()
+    (found * dg.tensor(weights, device=device)).sum().backward()
     (expected * torch.tensor(weights)).sum().backward()
-    np.testing.assert_allclose(ours.grad.numpy(), theirs.grad.numpy())
+    np.testing.assert_allclose(ours.grad.cpu().numpy(), theirs.grad.numpy())
 
 
 @pytest.mark.parametrize("index", INDICES, ids=str)
-def test_set_item(index: Any) -> None:
+def test_set_item(index: Any, device: str) -> None:
     """Values of the region's shape, broadcast values and a number; with gradients of both sides."""
     data = np.arange(60.0).reshape(3, 4, 5)
     shape = tuple(torch.tensor(data)[resolved(index, torch.tensor)].shape)
     for values in (np.random.default_rng(0).uniform(size=shape), np.array(7.0), np.ones(shape[-1:])):
         pairs = []
-        for library, i in ((dg, resolved(index, dg.tensor)), (torch, resolved(index, torch.tensor))):
-            x, v = library.tensor(data, requires_grad=True), library.tensor(values, requires_grad=True)
+        for lib, place in ((dg, device), (torch, "cpu")):
+            x, v = (lib.tensor(a, requires_grad=True, device=place) for a in (data, values))
             y = x * 2
-            y[i] = v
-            (y * library.tensor(data)).sum().backward()
-            g = np.zeros_like(values) if v.grad is None else v.grad.numpy()
-            pairs.append([y.detach().numpy(), x.grad.numpy(), g])
+            y[resolved(index, lib.tensor)] = v
+            (y * lib.tensor(data, device=place)).sum().backward()
+            g = np.zeros_like(values) if v.grad is None else v.grad.cpu().numpy()
+            pairs.append([y.detach().cpu().numpy(), x.grad.cpu().numpy(), g])
         for found, expected in zip(*pairs, strict=True):
             np.testing.assert_allclose(found, expected)
-    ours, theirs = dg.tensor(data), torch.tensor(data)
+    ours, theirs = dg.tensor(data, device=device), torch.tensor(data)
     ours[resolved(index, dg.tensor)] = 3
     theirs[resolved(index, torch.tensor)] = 3
-    np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    np.testing.assert_array_equal(ours.cpu().numpy(), theirs.numpy())
 
 
 BAD: list[tuple[Any, str]] = [
