@@ -1,6 +1,6 @@
 """Products of matrix blocks that stay in cache: the inner loop of every convolution here.
 
-``multiply`` computes ``C = A @ B`` for a narrow panel of B, ``WIDTH`` = two vectors wide. It cuts C into tiles of
+:func:`multiply` computes ``C = A @ B`` for a narrow panel of B, ``WIDTH`` = two vectors wide. It cuts C into tiles of
 ``TILE_ROWS`` rows and keeps the whole tile in registers while it walks along the rows of A::
 
                      B  | b0 b1 |   one row of the panel: two vectors, loaded once a step
@@ -15,14 +15,17 @@ multiply-adds: 12 for 8 loads with AVX2, 24 for 14 with AVX-512. The CPU can sta
 never wait for the loads, and there are enough independent sums (at least 8) to cover the latency of an addition. The
 tile is as tall as the registers allow: 6 x 2 sums + 2 of B + 1 of A = 15 of the 16 of AVX2.
 
-A may have any strides. B is *packed*: the panels lie one behind the other, ``(panel, k, WIDTH)``, so that a panel is
-read in one sweep and stays in the L1 cache while the tiles go down C. The last panel is filled up with zeros.
+B is *packed*: the panels lie one behind the other, ``(panel, k, WIDTH)``, so that a panel is read in one sweep and
+stays in the L1 cache while the tiles go down C. The last panel is filled up with zeros.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from .compile import kernel
-from .vector import LANES, Emitter, Int, Pointer, Vec, vector_kernel
+from .vector import LANES, Emitter, Int, Pointer, Vec, transposed, vector_kernel
 
 TILE_ROWS = {4: 8, 8: 6, 16: 12}[LANES]
 WIDTH = 2 * LANES
@@ -32,40 +35,58 @@ LINE = 16
 """Floats in a cache line."""
 
 
-def _tile(
-    emit: Emitter,
-    rows: int,
-    a: Pointer,
-    a_row: Int,
-    a_step: Int,
-    b: Pointer,
-    b_row: Int,
-    c: Pointer,
-    c_row: Int,
-    start: Pointer,
-    start_row: Int,
-    low: Pointer,
-    length: Int,
-    ahead: Pointer,
-) -> None:
-    """``rows`` rows of C, in registers from the first step to the last."""
+class _Operands(NamedTuple):
+    """The arguments of a product, as values of the machine code."""
 
-    def step(_: Int, values: list) -> list:
-        a, b, ahead, sums = values[0], values[1], values[2], values[3:]
-        ahead.prefetch()
+    a: Pointer
+    a_row: Int
+    a_step: Int
+    b: Pointer
+    b_row: Int
+    c: Pointer
+    c_row: Int
+    start: Pointer
+    start_row: Int
+    low: Pointer
+    length: Int
+
+
+def _tile(emit: Emitter, rows: int, o: _Operands, fetch: Callable[[Pointer, Int], None]) -> None:
+    """``rows`` rows of C, in registers from the first step to the last; ``fetch(a, i)`` prefetches something."""
+
+    def step(i: Int, values: list) -> list:
+        a, b, sums = values[0], values[1], values[2:]
+        fetch(a, i)
         left, right = b.load(), (b + LANES).load()
         new: list[Vec] = []
         for r in range(rows):
-            x = (a + a_row * r).broadcast()
+            x = (a + o.a_row * r).broadcast()
             new += [x * left + sums[2 * r], x * right + sums[2 * r + 1]]
-        return [a + a_step, b + b_row, ahead + LINE, *new]
+        return [a + o.a_step, b + o.b_row, *new]
 
     places = [(r, j) for r in range(rows) for j in (0, LANES)]
-    first = [(start + start_row * r + j).load() for r, j in places]
-    sums = emit.loop(length, [a, b, ahead, *first], step)[3:]
-    floor = low.broadcast()
+    first = [(o.start + o.start_row * r + j).load() for r, j in places]
+    sums = emit.loop(o.length, [o.a, o.b, *first], step)[2:]
+    floor = o.low.broadcast()
     for (r, j), total in zip(places, sums, strict=True):
-        (c + c_row * r + j).store(total.at_least(floor))
+        (o.c + o.c_row * r + j).store(total.at_least(floor))
+
+
+def _panel(emit: Emitter, rows: Int, o: _Operands, fetch: Callable[[Int], Callable[[Pointer, Int], None]]) -> None:
+    """Go down C tile by tile; the last one has the rows that are left. ``fetch`` is given the number of the tile."""
+
+    def at(tile: Int) -> _Operands:
+        down = tile * TILE_ROWS
+        return o._replace(a=o.a + o.a_row * down, c=o.c + o.c_row * down, start=o.start + o.start_row * down)
+
+    def whole(tile: Int, _: list) -> list:
+        _tile(emit, TILE_ROWS, at(tile), fetch(tile))
+        return []
+
+    tiles = rows.quotient(TILE_ROWS)
+    emit.loop(tiles, [], whole)
+    cases = {n: lambda n=n: _tile(emit, n, at(tiles), fetch(tiles)) for n in range(1, TILE_ROWS)}
+    emit.choose(rows - tiles * TILE_ROWS, cases)
 
 
 @vector_kernel
@@ -73,6 +94,34 @@ def multiply(
     emit: Emitter,
     a: Pointer,
     a_row: Int,
+    b: Pointer,
+    c: Pointer,
+    c_row: Int,
+    start: Pointer,
+    start_row: Int,
+    low: Pointer,
+    rows: Int,
+    length: Int,
+    ahead: Pointer,
+) -> None:
+    """``C = max(start + A @ B, low)`` for ``rows`` rows and the ``WIDTH`` columns of one packed panel.
+
+    The rows of A are contiguous and ``a_row`` apart, those of C ``c_row``. ``start`` is C itself to add to it, or with
+    ``start_row`` 0 one bias for all rows. On the way the cache lines from ``ahead`` on are brought into L2, one a step:
+    what the caller needs next.
+    """
+    operands = _Operands(a, a_row, emit.int(1), b, emit.int(WIDTH), c, c_row, start, start_row, low, length)
+
+    def fetch(tile: Int) -> Callable[[Pointer, Int], None]:
+        return lambda a, i: (ahead + (tile * length + i) * LINE).prefetch(2)
+
+    _panel(emit, rows, operands, fetch)
+
+
+@vector_kernel
+def multiply_transposed(
+    emit: Emitter,
+    a: Pointer,
     a_step: Int,
     b: Pointer,
     b_row: Int,
@@ -83,29 +132,14 @@ def multiply(
     low: Pointer,
     rows: Int,
     length: Int,
-    ahead: Pointer,
 ) -> None:
-    """``C = max(start + A @ B, low)`` for ``rows`` rows and the ``WIDTH`` columns of one panel.
+    """``C = max(start + A^T @ B, low)``: row ``k`` of A, at ``a + k * a_step``, holds step ``k`` of all rows of C.
 
-    ``A[m, k]`` is at ``a + m * a_row + k * a_step``, ``B[k, :]`` at ``b + k * b_row`` (``WIDTH`` if packed), ``C[m, :]``
-    at ``c + m * c_row``, and ``start[m, :]`` at ``start + m * start_row``: C itself to add to it, or with ``start_row``
-    0 one bias for all rows. While a tile is computed, one cache line a step is prefetched from ``ahead`` on: what the
-    caller needs next.
+    B need not be packed. A tile reads a piece of every row of A, which the hardware does not foresee: so the piece of
+    the next tile is brought into L1 meanwhile.
     """
-
-    def full_tile(_: Int, values: list) -> list:
-        a, c, start, ahead = values
-        _tile(emit, TILE_ROWS, a, a_row, a_step, b, b_row, c, c_row, start, start_row, low, length, ahead)
-        down = (a_row * TILE_ROWS, c_row * TILE_ROWS, start_row * TILE_ROWS, length * LINE)
-        return [p + n for p, n in zip(values, down, strict=True)]
-
-    tiles = rows.quotient(TILE_ROWS)
-    a, c, start, ahead = emit.loop(tiles, [a, c, start, ahead], full_tile)
-
-    def last_tile(height: int) -> None:
-        _tile(emit, height, a, a_row, a_step, b, b_row, c, c_row, start, start_row, low, length, ahead)
-
-    emit.choose(rows - tiles * TILE_ROWS, {n: lambda n=n: last_tile(n) for n in range(1, TILE_ROWS)})
+    operands = _Operands(a, emit.int(1), a_step, b, b_row, c, c_row, start, start_row, low, length)
+    _panel(emit, rows, operands, lambda _: lambda a, _: (a + (2 * TILE_ROWS - 1)).prefetch(1))
 
 
 @vector_kernel
@@ -174,28 +208,69 @@ def clear_rows(emit: Emitter, to: Pointer, to_row: Int, length: Int, rows: Int) 
 
 
 @vector_kernel
+def pack_rows(
+    emit: Emitter, to: Pointer, to_panel: Int, source: Pointer, source_row: Int, columns: Int, rows: Int
+) -> None:
+    """Pack rows of a matrix into panels ``(panel, row, WIDTH)`` that are ``to_panel`` floats apart."""
+    panels = columns.quotient(WIDTH)
+    rest = columns - panels * WIDTH
+    masks = [emit.mask(rest), emit.mask(rest - LANES)]
+
+    def row(i: Int, values: list) -> list:
+        def panel(j: Int, _: list) -> list:
+            for half in (0, LANES):
+                (to + to_panel * j + i * WIDTH + half).store((values[0] + j * WIDTH + half).load())
+            return []
+
+        emit.loop(panels, [], panel)
+
+        def last() -> None:
+            for half, mask in zip((0, LANES), masks, strict=True):
+                (to + to_panel * panels + i * WIDTH + half).store((values[0] + panels * WIDTH + half).load(mask))
+
+        emit.choose(emit.minimum(rest, 1), {1: last})
+        return [values[0] + source_row]
+
+    emit.loop(rows, [source], row)
+
+
+@vector_kernel
 def _gather(emit: Emitter, to: Pointer, source: Pointer, lane: Int) -> None:
     """One vector whose lanes lie ``lane`` floats apart in memory."""
     to.store(source.gather(lane))
 
 
-@kernel
-def pack(to, source, lane, order, columns):
-    """Write one panel ``(order.size, WIDTH)``; ``B[k, n]`` is at ``source + order[k] + n * lane``.
+@vector_kernel
+def _transpose_square(emit: Emitter, to: Pointer, rows: Int, source: Pointer, lane: Int) -> None:
+    """``LANES`` neighbours in memory of ``LANES`` columns, ``lane`` apart, into the rows that a table names."""
+    square = transposed([(source + lane * i).load() for i in range(LANES)])
+    for i, row in enumerate(square):
+        (to + emit.int_in(rows, i) * WIDTH).store(row)
 
-    Only the first ``columns`` exist, the others become zero.
+
+@kernel
+def pack(to, source, lane, columns, offsets, order):
+    """Write rows of one panel ``(k, WIDTH)``; ``B[k, n]`` is at ``source + offsets[k] + n * lane``.
+
+    Only the first ``columns`` of them exist, the others become zero. ``order`` names the rows to write, sorted by their
+    offsets: neighbours in memory are read together.
     """
-    for k in range(order.size):
+    i = 0
+    while i < order.size:
+        k = order[i]
+        square = i + LANES <= order.size and offsets[order[i + LANES - 1]] - offsets[k] == LANES - 1
+        square = square and lane != 1 and columns == WIDTH
         for n in range(0, WIDTH, LANES):
-            at, b = to + 4 * (k * WIDTH + n), source + 4 * (order[k] + n * lane)
+            at, b = to + 4 * (k * WIDTH + n), source + 4 * (offsets[k] + n * lane)
             rest = min(columns - n, LANES)
-            if rest <= 0:
-                clear_rows(at, 0, LANES, 1)
-            elif lane == 1:
-                copy_rows(at, 0, b, 0, rest, 1)
-            elif rest == LANES:
+            if square:
+                _transpose_square(to + 4 * n, order[i:].ctypes.data, b, lane)
+            elif rest == LANES and lane != 1:
                 _gather(at, b, lane)
+            elif rest > 0 and lane == 1:
+                copy_rows(at, 0, b, 0, rest, 1)
             else:
                 clear_rows(at, 0, LANES, 1)
-                for i in range(rest):
-                    copy_rows_exactly(at + 4 * i, 0, b + 4 * i * lane, 0, 1, 1)
+                for j in range(rest):
+                    copy_rows_exactly(at + 4 * j, 0, b + 4 * j * lane, 0, 1, 1)
+        i += LANES if square else 1

@@ -116,6 +116,33 @@ class Vec:
         below = self.builder.fcmp_ordered("<", self.value, low.value)
         return Vec(self.builder, self.builder.select(below, low.value, self.value))
 
+    def sum_of_lanes(self) -> Vec:
+        """The sum of all lanes, in the first lane."""
+        name = f"llvm.vector.reduce.fadd.v{LANES}f32"
+        reduce = _declare(self.builder, name, FLOAT, [FLOAT, VECTOR])
+        total = self.builder.call(reduce, [ir.Constant(FLOAT, 0.0), self.value], fastmath=["reassoc"])
+        return Vec(self.builder, self.builder.insert_element(self.value, total, ir.Constant(INT32, 0)))
+
+
+def transposed(rows: list[Vec]) -> list[Vec]:
+    """``LANES`` vectors as rows of a square matrix; returns its columns.
+
+    Squares of 2x2 blocks, of single lanes first and then of blocks twice as wide, swap their off-diagonal blocks.
+    """
+    builder, rows = rows[0].builder, list(rows)
+    width = 1
+    while width < LANES:
+        upper = [lane if not lane & width else LANES + lane - width for lane in range(LANES)]
+        lower = [lane + width if not lane & width else LANES + lane for lane in range(LANES)]
+        for i in range(LANES):
+            if not i & width:
+                pair = rows[i].value, rows[i + width].value
+                for row, lanes in ((i, upper), (i + width, lower)):
+                    mask = ir.Constant(ir.VectorType(INT32, LANES), lanes)
+                    rows[row] = Vec(builder, builder.shuffle_vector(*pair, mask))
+        width *= 2
+    return rows
+
 
 class Pointer:
     """An address of floats; ``pointer + n`` is the address of the float ``n`` places on."""
@@ -149,6 +176,11 @@ class Pointer:
             return
         self.builder.store(vec.value, self.builder.bitcast(self.value, VECTOR.as_pointer())).align = 4
 
+    def store_first(self, vec: Vec) -> None:
+        """Write the first lane."""
+        first = self.builder.extract_element(vec.value, ir.Constant(INT32, 0))
+        self.builder.store(first, self.value).align = 4
+
     def broadcast(self) -> Vec:
         """One float in every lane."""
         return Vec(self.builder, _splat(self.builder, self._scalar(), VECTOR))
@@ -166,11 +198,11 @@ class Pointer:
             scalar = self.builder.extract_element(vec.value, ir.Constant(INT32, lane))
             self.builder.store(scalar, (self + step * lane).value).align = 4
 
-    def prefetch(self) -> None:
-        """Ask for the cache line in L2. Only a hint: any address is allowed."""
+    def prefetch(self, level: int) -> None:
+        """Ask for the cache line in the L1 or L2 cache. Only a hint: any address is allowed."""
         function = _declare(self.builder, "llvm.prefetch.p0", ir.VoidType(), [FLOAT_POINTER, INT32, INT32, INT32])
-        read, second_level, data = (ir.Constant(INT32, n) for n in (0, 2, 1))
-        self.builder.call(function, [self.value, read, second_level, data])
+        read, locality, data = (ir.Constant(INT32, n) for n in (0, 4 - level, 1))
+        self.builder.call(function, [self.value, read, locality, data])
 
     def _scalar(self) -> ir.Value:
         value = self.builder.load(self.value)
@@ -190,6 +222,9 @@ class Emitter:
     def minimum(self, a: Int, b: int) -> Int:
         other = ir.Constant(INT64, b)
         return Int(self.builder, self.builder.select(self.builder.icmp_signed("<", a.value, other), a.value, other))
+
+    def int(self, value: int) -> Int:
+        return Int(self.builder, value)
 
     def mask(self, count: Int) -> ir.Value:
         """The first ``count`` lanes; all of them if ``count`` is ``LANES`` or more."""

@@ -22,7 +22,7 @@ from numba import get_num_threads
 
 from .compile import kernel
 from .conv import Geometry
-from .gemm import LINE, TILE_ROWS, WIDTH, multiply
+from .gemm import LINE, TILE_ROWS, WIDTH, multiply, multiply_transposed
 from .parallel import parallel_for
 from .vector import LANES, take
 from .winograd_transforms import (
@@ -212,7 +212,7 @@ def _blocks(worker, p):
                     u = p.u + 4 * (point * u_apart + (channel + n) * p.channels)
                     a, c = v + 4 * point * v_apart, m + 4 * (point * m_apart + n)
                     following = u + 4 * p.channels * WIDTH
-                    multiply(a, v_row, 1, u, WIDTH, c, m_row, p.zeros, 0, p.low, tiles, p.channels, following)
+                    multiply(a, v_row, u, c, m_row, p.zeros, 0, p.low, tiles, p.channels, following)
             for t in range(tiles):
                 _write_y(p, first + t, channel, channels, m + 4 * t * m_row, m_apart, table, nowhere)
 
@@ -259,7 +259,7 @@ def _few_tiles(worker, p):
                     start, start_row = (p.zeros, 0) if first == 0 else (c, SHARE_ROW)
                     b = u + 4 * (point * u_apart + n * SHARE)
                     ahead = a + 4 * v_apart  # the next point
-                    multiply(a, SHARE_ROW, 1, b, WIDTH, c, SHARE_ROW, start, start_row, p.low, p.tiles, some, ahead)
+                    multiply(a, SHARE_ROW, b, c, SHARE_ROW, start, start_row, p.low, p.tiles, some, ahead)
         for t in range(p.tiles):
             _write_y(p, t, channel, channels, m + 4 * t * SHARE_ROW, v_apart, table, nowhere)
 
@@ -280,8 +280,7 @@ def _sum_few_tiles(worker, p):
             a, b = p.v + 4 * (i * POINTS + point) * v_apart, p.m + 4 * (j * POINTS + point) * v_apart
             for n in range(0, y_channels, WIDTH):
                 c = sums + 4 * (point * sums_apart + n)
-                ahead = (b if n % 2 else a) + 4 * v_apart  # the next point
-                multiply(a, 1, SHARE_ROW, b + 4 * n, SHARE_ROW, c, SHARE, p.zeros, 0, p.low, channels, p.tiles, ahead)
+                multiply_transposed(a, SHARE_ROW, b + 4 * n, SHARE_ROW, c, SHARE, p.zeros, 0, p.low, channels, p.tiles)
         _write_gradients(p, 0, i * SHARE, channels, j * SHARE, y_channels, sums, sums_apart)
 
 
@@ -311,7 +310,7 @@ def _sum_blocks(worker, p):
                 for n in range(0, y_channels, WIDTH):
                     b, c = m + 4 * (point * v_apart + n), sums + 4 * (point * sums_apart + n)
                     start, start_row = (p.zeros, 0) if first == begin else (c, SHARE)
-                    multiply(a, 1, SHARE_ROW, b, SHARE_ROW, c, SHARE, start, start_row, p.low, channels, tiles, b)
+                    multiply_transposed(a, SHARE_ROW, b, SHARE_ROW, c, SHARE, start, start_row, p.low, channels, tiles)
         _write_gradients(p, split, i * SHARE, channels, j * SHARE, y_channels, sums, sums_apart)
 
 
@@ -384,7 +383,7 @@ def _convolve(
         weights=address(w),
         lane=lane,
         step=step,
-        turned=turned,
+        turned=int(turned),
         bias=address(shift),
         low=address(low),
         zeros=address(zeros),
@@ -412,7 +411,8 @@ def _block(tiles: int, most: int, workers: int) -> int:
     """Tiles in a block: at most about ``most``, and such that the threads end together."""
 
     def cost(block: int) -> float:
-        rounds = -(-(-(-tiles // block)) // workers)
+        blocks = -(-tiles // block)
+        rounds = -(-blocks // workers)
         return rounds * (block // TILE_ROWS * TILE_ROWS + block % TILE_ROWS * 1.3 + 3)
 
     return min(range(most * 2 // 3 // 4 * 4, most * 4 // 3 + 1, 2), key=cost)

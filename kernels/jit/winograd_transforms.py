@@ -5,8 +5,8 @@ polynomials: a filter of 3 weights and a gradient of 4 outputs have a product of
 values at 6 points, and values are multiplied point by point: 6 multiplications in place of 12, and 36 in place of 144
 for both dimensions. A correlation is the transpose of that, with the same 6. Getting to the values and back costs
 additions and multiplications by constants, once for each pixel and channel, whereas the multiplications are done for
-each *pair* of channels. With the points 0, 1, -1, 2, -2 and infinity (Lavin and Gray, "Fast Algorithms for Convolutional
-Neural Networks", 2016)::
+each *pair* of channels. With the points 0, 1, -1, 2, -2 and infinity (Lavin and Gray, "Fast Algorithms for
+Convolutional Neural Networks", 2016)::
 
     fprop   y  = A^T [ (G w G^T) * (B^T x B) ] A        x: 6x6 pixels, y: 4x4, w: 3x3, * point by point
     wgrad   gw = G^T [ (A gy A^T) * (B^T x B) ] G       the transpose of the above

@@ -1,0 +1,156 @@
+"""The gradient of any float32 convolution with respect to its weight: a product summed over all pixels.
+
+``gw = matrix^T @ gy``, where the matrix is that of :mod:`.conv_matrix`: few rows and columns, and a long sum between
+them. A thread takes a chunk of the matrix's columns, a share of the output channels, and if these are few also a part
+of the pixels. It goes through its pixels block by block and keeps the sums, some 200 KiB, in its L2.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import get_num_threads
+
+from .conv import Geometry
+from .conv_matrix import gather_columns, matrix_rows, window_taps, windows_of
+from .gemm import LINE, WIDTH, multiply_transposed, pack_rows
+from .parallel import parallel_for
+from .vector import LANES, Emitter, Int, Pointer, take, transposed, vector_kernel
+from .workspace import address, workspace
+
+Array = Any
+
+BLOCK = 96
+"""Pixels in a block."""
+
+SHARE = 128
+"""Output channels in a block: with a chunk 192 KiB of sums."""
+
+
+class Sum(NamedTuple):
+    """What the kernel must know. Addresses in bytes, strides in floats."""
+
+    gathered: int  # whether the rows of the matrix must be gathered, or are the pixels as they lie
+    gy: int  # (pixels, channels), the group's first channel
+    gy_pixel: int
+    pixels: int
+    channels: int
+    share: int  # channels in a block, whole panels
+    splits: int  # parts of the pixels
+    parts: int  # sums (splits, shares, length of a row, share)
+    zeros: int  # a panel's row of them
+    low: int  # -inf
+    scratch: int  # of all workers
+    scratch_size: int  # of one
+    columns_row: int  # from one row of gathered columns to the next
+    counter: int  # an int64: blocks taken
+
+
+@parallel_for
+def _sum(worker, p, windows, pieces, chunks, starts):
+    """One worker: take a chunk of the row, a share of the channels and a part of the pixels, and sum up."""
+    columns = p.scratch + 4 * worker * p.scratch_size
+    packed = columns + 4 * BLOCK * p.columns_row
+    shares = (p.channels + p.share - 1) // p.share
+    while True:
+        item = take(p.counter)
+        if item >= p.splits * shares * (chunks.size - 1):
+            break
+        split, rest = divmod(item, shares * (chunks.size - 1))
+        chunk, share = divmod(rest, shares)
+        some = pieces[chunks[chunk] : chunks[chunk + 1]]
+        length = starts[chunk + 1] - starts[chunk]
+        channel = share * p.share
+        channels = min(p.share, p.channels - channel)
+        sums = p.parts + 4 * ((split * shares + share) * starts[-1] + starts[chunk]) * p.share
+        begin, end = p.pixels * split // p.splits, p.pixels * (split + 1) // p.splits
+        for first in range(begin, end, BLOCK):
+            count = min(BLOCK, end - first)
+            if p.gathered:
+                a, a_row = columns, p.columns_row
+                gather_columns(columns, p.columns_row, windows, first, count, some)
+            else:
+                a, a_row = windows.image + 4 * (first * windows.pixel + some[0, 3]), windows.pixel
+            gradients = p.gy + 4 * (first * p.gy_pixel + channel)
+            pack_rows(packed, BLOCK * WIDTH, gradients, p.gy_pixel, channels, count)
+            for n in range(0, channels, WIDTH):
+                b, c = packed + 4 * n * BLOCK, sums + 4 * n
+                start, start_row = (p.zeros, 0) if first == begin else (c, p.share)
+                multiply_transposed(a, a_row, b, WIDTH, c, p.share, start, start_row, p.low, length, count)
+
+
+@vector_kernel
+def _add_square(
+    emit: Emitter, parts: Pointer, part: Int, count: Int, rows: Int, row: Int, gw: Pointer, filter_: Int, width: Int
+) -> None:
+    """Add up ``count`` parts, ``part`` apart, of ``LANES`` channels of the rows that a table names.
+
+    Write ``width`` weights of each of the ``LANES`` filters.
+    """
+
+    def add(i: Int, totals: list) -> list:
+        return [t + (parts + part * i + emit.int_in(rows, j) * row).load() for j, t in enumerate(totals)]
+
+    mask = emit.mask(width)
+    for i, weights in enumerate(transposed(emit.loop(count, [emit.zero()] * LANES, add))):
+        (gw + filter_ * i).store(weights, mask)
+
+
+@parallel_for
+def _add_up(part, parts, gw, order):
+    """Add up the parts ``(splits, shares, length, share)``: a quarter of the weights of a vector of filters."""
+    splits, shares, length, share = parts.shape
+    n, quarter = part // 4 * LANES, part % 4
+    source = parts.ctypes.data + 4 * (n // share * length * share + n % share)
+    filters = min(gw.shape[0] - n, LANES)
+    aside = np.empty((LANES, LANES), np.float32)
+    rows = np.empty(LANES, np.int64)
+    squares = (length + LANES - 1) // LANES
+    for square in range(squares * quarter // 4, squares * (quarter + 1) // 4):
+        k = square * LANES
+        width = min(LANES, length - k)
+        for i in range(LANES):
+            rows[i] = order[min(k + i, length - 1)]
+        to, filter_ = gw.ctypes.data + 4 * (n * length + k), length
+        if filters < LANES:
+            to, filter_ = aside.ctypes.data, LANES
+        _add_square(source, shares * length * share, splits, rows.ctypes.data, share, to, filter_, width)
+        if filters < LANES:
+            gw[n : n + filters, k : k + width] = aside[:filters, :width]
+
+
+def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
+    """Write the gradient with respect to the weight into ``gw``."""
+    k, c, r, s = gw.shape
+    k //= conv.groups
+    rows = matrix_rows(window_taps((r, s), conv), c, r * s, conv.groups == 1)
+    workers, chunks = get_num_threads(), len(rows.chunks) - 1
+    share = min(-(-k // WIDTH) * WIDTH, SHARE)
+    shares = -(-k // share)
+    pixels = gy.shape[0] * gy.shape[1] * gy.shape[2]
+    splits = max(1, min(-(-4 * workers // (chunks * shares)), pixels // 512))
+    parts = workspace("parts", splits, shares, rows.length, share)
+    scratch = workspace("scratch", workers, BLOCK * (rows.stride + share) + LINE)
+    zeros, low = np.zeros(WIDTH, np.float32), np.array([-np.inf], np.float32)
+    for g in range(conv.groups):
+        counter = np.zeros(1, np.int64)
+        problem = Sum(
+            gathered=int(not conv.is_pointwise((r, s))),
+            gy=address(gy) + 4 * g * k,
+            gy_pixel=gy.shape[3],
+            pixels=pixels,
+            channels=k,
+            share=share,
+            splits=splits,
+            parts=address(parts),
+            zeros=address(zeros),
+            low=address(low),
+            scratch=address(scratch),
+            scratch_size=scratch.shape[1],
+            columns_row=rows.stride,
+            counter=address(counter),
+        )
+        windows = windows_of(x, g * c, conv.stride, gy.shape[1:3])
+        _sum(workers, problem, windows, rows.pieces, rows.chunks, rows.starts)
+        _add_up(-(-k // LANES) * 4, parts, gw[g * k : g * k + k].reshape(k, -1), rows.sorted)
