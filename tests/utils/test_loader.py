@@ -184,6 +184,7 @@ def test_stop_iteration_of_a_data_set_is_not_the_end():
         ({"timeout": -1}, "`timeout` takes seconds >= 0"),
         ({"prefetch_factor": 2}, "`prefetch_factor` needs workers"),
         ({"persistent_workers": True}, "`persistent_workers` needs workers"),
+        ({"multiprocessing_context": "spawn"}, "`multiprocessing_context` needs workers"),
         ({"num_workers": 1, "prefetch_factor": 0}, "`prefetch_factor` takes a number >= 1"),
         ({"sampler": [0], "shuffle": True}, "`sampler` option is mutually exclusive with `shuffle`"),
         ({"batch_sampler": [[0]], "batch_size": 2}, "`batch_sampler` option is mutually exclusive"),

@@ -108,6 +108,8 @@ class DataLoader(Generic[T_co]):
             raise ValueError(takes("DataLoader", "timeout", "seconds >= 0", timeout))
         if num_workers == 0 and prefetch_factor is not None:
             raise ValueError("`DataLoader`: `prefetch_factor` needs workers; set `num_workers` > 0")
+        if num_workers == 0 and multiprocessing_context is not None:
+            raise ValueError("`DataLoader`: `multiprocessing_context` needs workers; set `num_workers` > 0")
         if num_workers == 0 and persistent_workers:
             raise ValueError("`DataLoader`: `persistent_workers` needs workers; set `num_workers` > 0")
         if prefetch_factor is not None and prefetch_factor < 1:

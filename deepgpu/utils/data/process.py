@@ -55,7 +55,7 @@ class ByValue:
             try:
                 self._bytes = cloudpickle.dumps(self.job, protocol=5)
             except Exception as error:
-                raise type(error)(
+                raise TypeError(
                     f"`DataLoader`: worker processes get the data set, `collate_fn` and `worker_init_fn` by pickling, "
                     f"which failed: {error}. Open files and the like at the first access instead of in `__init__`, or "
                     f'use `worker_type="thread"`'
