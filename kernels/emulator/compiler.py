@@ -89,8 +89,11 @@ class CompiledModule:
     variables: tuple[ModuleVariable, ...]
 
 
-def translate_options(options: tuple[str, ...]) -> list[str]:
-    """NVRTC's options as g++ takes them; those that mean nothing on a CPU are dropped."""
+def translate_options(options: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """NVRTC's options as g++ takes them: the standard and architecture, and the others.
+
+    Those that mean nothing on a CPU are dropped.
+    """
     standard, arch, passed = "-std=c++17", "900", []
     queue = list(options)
     while queue:
@@ -111,7 +114,7 @@ def translate_options(options: tuple[str, ...]) -> list[str]:
                 f"the CUDA emulator does not know the compiler option `{option}`; "
                 "it takes NVRTC's -I, -D, -U, -std, -arch and ignores those that only tune the code for a GPU"
             )
-    return [standard, f"-DEMU_ARCH={arch}", *passed]
+    return [standard, f"-DEMU_ARCH={arch}"], passed
 
 
 def _digest(*parts: str | bytes) -> str:
@@ -171,6 +174,27 @@ def _runtime_object() -> Path:
     return compiled
 
 
+@functools.cache
+def _prelude(flags: tuple[str, ...]) -> list[str]:
+    """Where the compiler finds cuda_emulator.h, precompiled for these flags: it takes most of a small source's time.
+
+    g++ falls back to the header itself where a macro that the source's options define stands in its way.
+    """
+    headers = ["-isystem", str(INCLUDE), "-isystem", str(nvidia_include())]
+    folder = cache_folder() / f"prelude-{_digest(*flags, _toolchain_digest())}"
+    if not folder.exists():
+        temporary = folder.with_name(f"{folder.name}-{os.getpid()}")
+        temporary.mkdir()
+        target = temporary / "cuda_emulator.h.gch"
+        run(tool("g++"), *flags, *headers, "-x", "c++-header", str(INCLUDE / "cuda_emulator.h"), "-o", str(target))
+        try:
+            temporary.rename(folder)
+        except OSError:  # another process was faster
+            target.unlink()
+            temporary.rmdir()
+    return [f"-I{folder}", *headers, "-include", "cuda_emulator.h"]
+
+
 def _dynamic_shared_assembly(names: list[str]) -> str:
     """Defines every ``extern __shared__`` array as the start of the dynamic shared memory."""
     labels = "".join(f".globl {n}\n.hidden {n}\n.type {n}, %tls_object\n{n}:\n" for n in [_DYNAMIC_SHARED, *names])
@@ -218,7 +242,9 @@ def compile_module(
     ToolchainError
         When g++ or NVIDIA's headers are missing.
     """
-    flags = [*translate_options(options), *_COMMON, *(_CHECKED if checked else _FAST)]
+    base, passed = translate_options(options)
+    base += [*_COMMON, *(_CHECKED if checked else _FAST)]
+    flags = [*base, *passed]
     key = _digest(code, name, *flags, "\0", *name_expressions, _toolchain_digest())
     folder = cache_folder()
     manifest = folder / f"{key}.json"
@@ -227,51 +253,42 @@ def compile_module(
         if _unchanged(data["dependencies"]) and (folder / data["module"]["path"]).exists():
             return _from_json(data["module"], folder)
     directory = Path(name).resolve().parent if Path(name).exists() else Path.cwd()
-    search = [
-        f"-I{KERNEL_INCLUDE}",
-        "-isystem",
-        str(INCLUDE),
-        "-isystem",
-        str(nvidia_include()),
-        "-include",
-        "cuda_emulator.h",
-    ]
+    search = ["-iquote", str(directory), f"-I{KERNEL_INCLUDE}", *_prelude(tuple(base))]
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
-    preprocessed = run(
-        tool("g++"),
-        "-E",
-        *flags,
-        "-iquote",
-        str(directory),
-        *search,
-        "-x",
-        "c++",
-        "-",
-        text=f'#line 1 "{quoted}"\n{code}',
-    )
+    text = f'#line 1 "{quoted}"\n{code}'
+    preprocessed = run(tool("g++"), "-E", "-fpch-preprocess", *flags, *search, "-x", "c++", "-", text=text)
     preprocessed = preprocessed.replace('"<stdin>"', f'"{quoted}"', 2)  # the name that debug information goes by
     text, declared = source.scan(preprocessed)
-    expressions = list(name_expressions)
-    expressions += [k.name for k in declared if k.extern_c and k.name not in expressions]
-    entries = []
-    text += '\n# 1 "<emulator>" 3\n'
-    for number, expression in enumerate(expressions):
-        base = expression.split("<")[0].strip().split("::")[-1]
-        matching = [k for k in declared if k.name.split("::")[-1] == base]
-        if not matching:
-            known = ", ".join(f"`{k.name}`" for k in declared) or "no kernel at all"
-            raise CompileError(f"{name}: there is no __global__ function `{expression}`; the source has {known}")
-        entries.append(KernelEntry(expression, number, matching[0]))
-        text += (
-            f'\nextern "C" __attribute__((visibility("default"))) const emu::Kernel* emu_kernel_{number}() '
-            f"{{ return emu::Entry<static_cast<decltype(&{expression})>(&{expression}), "
-            f"decltype(&{expression})>::describe(); }}\n"
-        )
+    entries, entry_points = _entry_points(name, name_expressions, declared)
+    text += entry_points
     stem = folder / f"{key}-{_digest(preprocessed)}"
     module = _build(text, stem, flags, checked, entries, declared)
     data = {"dependencies": _dependencies(preprocessed), "module": _to_json(module)}
     _replace(json.dumps(data), manifest)
     return module
+
+
+def _entry_points(
+    name: str, name_expressions: tuple[str, ...], declared: list[source.KernelDeclaration]
+) -> tuple[list[KernelEntry], str]:
+    """The kernels to make callable, and the functions that describe them to Python."""
+    expressions = list(name_expressions)
+    expressions += [k.name for k in declared if k.extern_c and k.name not in expressions]
+    entries = []
+    text = '\n# 1 "<emulator>" 3\n'
+    for number, expression in enumerate(expressions):
+        plain = expression.split("<")[0].strip().split("::")[-1]
+        matching = [k for k in declared if k.name.split("::")[-1] == plain]
+        if not matching:
+            known = ", ".join(f"`{k.name}`" for k in declared) or "no kernel at all"
+            raise CompileError(f"{name}: there is no __global__ function `{expression}`; the source has {known}")
+        entries.append(KernelEntry(expression, number, matching[0]))
+        pointer = f"static_cast<decltype(&{expression})>(&{expression}), decltype(&{expression})"
+        text += (
+            f'extern "C" __attribute__((visibility("default"))) const emu::Kernel* emu_kernel_{number}() '
+            f"{{ return emu::Entry<{pointer}>::describe(); }}\n"
+        )
+    return entries, text
 
 
 def _build(

@@ -44,9 +44,3 @@ struct Entry<KERNEL, void (*)(Parameters...)> {
 };
 
 }  // namespace emu
-
-// Makes a kernel (template arguments included) known under a number.
-#define EMU_EXPORT(NUMBER, ...)                                                                             \
-  extern "C" __attribute__((visibility("default"))) const emu::Kernel* emu_kernel_##NUMBER() {              \
-    return emu::Entry<static_cast<decltype(&__VA_ARGS__)>(&__VA_ARGS__), decltype(&__VA_ARGS__)>::describe(); \
-  }
