@@ -1,0 +1,320 @@
+"""Time deepgpu against PyTorch, fairly: the harness of every file here.
+
+Each side lives in a process of its own with the same number of threads, and they work in turns: a few calls of ours, a
+few of PyTorch's, and so on for some rounds. A ratio is taken within a round, so that a machine that slows down for a
+while slows both. PyTorch may have several variants of a case (memory formats); its best counts. Between two turns there
+is a pause, because idle OpenMP threads go on spinning for about 15 ms and would take the other side's cores.
+
+A benchmark file names its cases and says how each side runs one::
+
+    def ours(n, c):                      # runs in our process; imports belong inside
+        import deepgpu
+        x = deepgpu.randn(n, c)
+        return lambda: deepgpu.relu(x)
+
+    def theirs(n, c):                    # runs in PyTorch's; a dict if there are variants
+        import torch
+        x = torch.randn(n, c)
+        return lambda: torch.relu(x)
+
+    if __name__ == "__main__":
+        main("relu", [Case("small", (64, 64)), Case("large", (4096, 4096))], ours, theirs)
+
+``python benchmarks/bench_relu.py`` prints a table and writes it to ``benchmarks/results/`` as CSV, with a picture and
+the environment. ``--quick`` does fewer rounds, and only the cases that are marked so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime
+import json
+import multiprocessing
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).resolve().parent / "results"
+PAUSE = 0.04
+"""Seconds between two turns."""
+
+TURN = 0.15
+"""Seconds that a turn takes, about, but at least two calls."""
+
+Side = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to time."""
+
+    name: str
+    arguments: tuple
+    """Given to both sides."""
+    flops: float = 0.0
+    """Multiplications and additions of the direct algorithm, whatever the kernel does; 0: not shown."""
+    quick: bool = True
+    """Whether ``--quick`` times it too."""
+
+
+@dataclass
+class Result:
+    """The times of one case, in seconds, one of each round."""
+
+    case: Case
+    ours: list[float] = field(default_factory=list)
+    theirs: list[float] = field(default_factory=list)
+
+    @property
+    def ratios(self) -> list[float]:
+        """PyTorch's time / ours, round by round."""
+        return [t / o for o, t in zip(self.ours, self.theirs, strict=True)]
+
+    def row(self, peak: float) -> dict[str, Any]:
+        gflops = self.case.flops / percentile(self.ours, 50) / 1e9
+        row: dict[str, Any] = {"case": self.case.name}
+        for name, values in (("ours_ms", self.ours), ("torch_ms", self.theirs)):
+            row |= {f"{name}_p{p}": round(1e3 * percentile(values, p), 4) for p in (20, 50, 80)}
+        row |= {f"ratio_p{p}": round(percentile(self.ratios, p), 3) for p in (20, 50, 80)}
+        return row | {"gflops": round(gflops, 1), "share_of_peak": round(gflops / peak, 3)}
+
+
+def percentile(values: Sequence[float], p: float) -> float:
+    """The value below which ``p`` percent lie, interpolated."""
+    ordered = sorted(values)
+    place = (len(ordered) - 1) * p / 100
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def main(name: str, cases: Sequence[Case], ours: Side, theirs: Side) -> None:
+    """Read the command line, time the cases, and write ``results/<name>.csv``, ``.png`` and ``.json``."""
+    parser = argparse.ArgumentParser(description=f"deepgpu against PyTorch: {name}")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, and only the quick cases")
+    parser.add_argument("--filter", default="", help="only cases whose name contains this")
+    parser.add_argument("--rounds", type=int, help="turns of each side (default 9, with --quick 3)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of each side (default: all cores)")
+    parser.add_argument("--avx2", action="store_true", help="let both sides use AVX2 code on an AVX-512 machine")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
+    options = parser.parse_args()
+    chosen = [c for c in cases if options.filter in c.name and (c.quick or not options.quick)]
+    if not chosen:
+        parser.error(f"--filter {options.filter!r} matches none of: {', '.join(c.name for c in cases)}")
+    _set_environment(options.threads, options.avx2)
+    rounds = options.rounds or (3 if options.quick else 9)
+    with Turns("ours", ours, options.threads) as us, Turns("torch", theirs, options.threads) as them:
+        environment = us.ask("environment") | them.ask("environment") | {"avx2_forced": options.avx2}
+        peak = us.ask("peak")
+        print(json.dumps(environment | {"peak_gflops": round(peak, 1)}, indent=1), flush=True)
+        results = []
+        for case in chosen:
+            results.append(measure(case, us, them, rounds))
+            print(_line(results[-1], peak), flush=True)
+        peak = max(peak, us.ask("peak"))  # of two, in case something else ran during one
+        environment |= {"peak_gflops": round(peak, 1)}
+    ratios = [percentile(r.ratios, 50) for r in results]
+    print(f"geometric mean {statistics.geometric_mean(ratios):.2f}, least {min(ratios):.2f}, of {len(ratios)} cases")
+    options.output.mkdir(parents=True, exist_ok=True)
+    write(options.output / name, results, environment, peak)
+
+
+def measure(case: Case, us: Turns, them: Turns, rounds: int) -> Result:
+    """Time one case in turns."""
+    result = Result(case)
+    for side in (us, them):
+        side.ask("prepare", case.arguments)
+    for _ in range(rounds):
+        for side, times in ((us, result.ours), (them, result.theirs)):
+            time.sleep(PAUSE)
+            times.append(side.ask("turn"))
+    return result
+
+
+class Turns:
+    """A process of one side, which waits until it is asked for something."""
+
+    def __init__(self, name: str, side: Side, threads: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(name, side, threads, theirs), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def ask(self, what: str, *arguments: Any) -> Any:
+        self._pipe.send((what, arguments))
+        return self._pipe.recv()
+
+    def __enter__(self) -> Turns:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._pipe.close()
+        self._process.join()
+
+
+def _serve(name: str, side: Side, threads: int, pipe: Any) -> None:
+    """The loop of a side's process: answer until the pipe is closed."""
+    if name == "torch":
+        import torch
+
+        torch.set_num_threads(threads)
+    variants: list[Callable[[], Any]] = []
+    while True:
+        try:
+            what, arguments = pipe.recv()
+        except EOFError:
+            return
+        answer: Any = None
+        if what == "environment":
+            answer = _environment(name, threads)
+        elif what == "peak":
+            answer = _peak(threads)
+        elif what == "prepare":
+            made = side(*arguments[0])
+            variants = list(made.values()) if isinstance(made, dict) else [made]
+            for call in variants:
+                call()
+        elif what == "turn":
+            answer = min(_seconds(call) for call in variants)
+        pipe.send(answer)
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    """The median of a turn's calls, after one to warm up."""
+    call()
+    times: list[float] = []
+    end = time.perf_counter() + TURN
+    while len(times) < 2 or time.perf_counter() < end:
+        begin = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times)
+
+
+def _set_environment(threads: int, avx2: bool) -> None:
+    """Set what the libraries of both processes read when they are loaded."""
+    for variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[variable] = str(threads)
+    os.environ.pop("OPENBLAS_CORETYPE", None)  # a setting that makes NumPy's BLAS slower
+    if avx2:
+        os.environ["NUMBA_CPU_NAME"] = "haswell"
+        os.environ["NUMBA_CPU_FEATURES"] = (
+            "+avx2,+avx,+fma,+f16c,+bmi,+bmi2,+lzcnt,+popcnt,+sse4.2,+sse4.1,+ssse3,+sse3"
+        )
+        os.environ["OPENBLAS_CORETYPE"] = "Haswell"
+        os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
+        os.environ["ATEN_CPU_CAPABILITY"] = "avx2"
+        os.environ["MKL_ENABLE_INSTRUCTIONS"] = "AVX2"
+    repository = str(Path(__file__).resolve().parents[1])
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [repository, os.environ.get("PYTHONPATH")]))
+
+
+def _environment(name: str, threads: int) -> dict[str, Any]:
+    if name == "torch":
+        import torch
+
+        return {"torch": torch.__version__, "torch_capability": torch.backends.cpu.get_cpu_capability()}
+    import llvmlite
+    import numba
+    import numpy
+    from deepgpu.kernels.jit.vector import LANES
+
+    return {
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "cpu": _cpu(),
+        "lanes": LANES,
+        "threads": threads,
+        "python": platform.python_version(),
+        "numpy": numpy.__version__,
+        "numba": numba.__version__,
+        "llvmlite": llvmlite.__version__,
+    }
+
+
+def _cpu() -> str:
+    """The processor's name."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    fields = dict(line.split("\t: ", 1) for line in lines if "\t: " in line)
+    keys = ("model name", "cpu family\t", "model\t\t")
+    return ", ".join(f"{k.strip()} {fields[k]}" if i else fields[k] for i, k in enumerate(keys) if k in fields)
+
+
+def _peak(threads: int) -> float:
+    """GFLOP/s of our own product on blocks that stay in each core's L1 cache: as fast as it gets."""
+    import numpy as np
+    from deepgpu.kernels.jit.gemm import TILE_ROWS, WIDTH, multiply
+    from deepgpu.kernels.jit.parallel import parallel_for
+
+    rows, length, repeats = 2 * TILE_ROWS, 128, 20_000
+
+    @parallel_for
+    def products(task, memory):
+        a = memory[task].ctypes.data
+        b, c = a + 4 * rows * length, a + 4 * (rows + WIDTH) * length
+        for _ in range(repeats):
+            multiply(a, length, b, c, WIDTH, c, 0, c, rows, length, a)
+
+    memory = np.zeros((threads, (rows + 2 * WIDTH) * length), np.float32)
+    products(threads, memory)
+    times = []
+    for _ in range(5):
+        begin = time.perf_counter()
+        products(threads, memory)
+        times.append(time.perf_counter() - begin)
+    return 2 * threads * repeats * rows * length * WIDTH / min(times) / 1e9
+
+
+def _line(result: Result, peak: float) -> str:
+    row = result.row(peak)
+    speed = f"{row['gflops']:7.1f} GFLOP/s {100 * row['share_of_peak']:4.0f} %" if result.case.flops else ""
+    times = f"ours {row['ours_ms_p50']:8.3f} ms  torch {row['torch_ms_p50']:8.3f} ms"
+    ratio = f"ratio {row['ratio_p50']:5.2f} ({row['ratio_p20']:.2f}-{row['ratio_p80']:.2f})"
+    return f"{result.case.name:44s} {times}  {ratio} {speed}"
+
+
+def write(path: Path, results: Sequence[Result], environment: dict[str, Any], peak: float) -> None:
+    """Write ``path.csv``, ``path.json`` (the environment) and ``path.png``."""
+    rows = [r.row(peak) for r in results]
+    with open(f"{path}.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    Path(f"{path}.json").write_text(json.dumps(environment, indent=1) + "\n")
+    _draw(path, rows, environment)
+
+
+def _draw(path: Path, rows: Sequence[dict[str, Any]], environment: dict[str, Any]) -> None:
+    """Bars of the ratio with whiskers from p20 to p80."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(8, 1 + 0.24 * len(rows)), layout="constrained")
+    middle = [row["ratio_p50"] for row in rows]
+    whiskers = [[m - row["ratio_p20"] for m, row in zip(middle, rows, strict=True)]]
+    whiskers.append([row["ratio_p80"] - m for m, row in zip(middle, rows, strict=True)])
+    colours = ["tab:green" if m >= 1 else "tab:red" for m in middle]
+    axes.barh(range(len(rows)), middle, xerr=whiskers, color=colours, ecolor="black", height=0.7)
+    axes.set_yticks(range(len(rows)), [row["case"] for row in rows], fontsize=8)
+    axes.invert_yaxis()
+    axes.axvline(1, color="black", linewidth=1)
+    axes.set_xlabel(f"PyTorch {environment['torch']}'s time / ours, {environment['threads']} threads")
+    axes.set_title(f"{path.name}: {environment['cpu']}, {environment['date'][:10]}", fontsize=9)
+    figure.savefig(f"{path}.png", dpi=110)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    sys.exit("this is the library; run a benchmark, for example: python benchmarks/bench_conv.py")
