@@ -37,8 +37,8 @@ def parallel_for(function: Callable[..., None] | None = None, **options: Any) ->
     """
     if function is None:
         return functools.partial(parallel_for, **options)
-    # Inlined, so that there is one machine code of the body. Otherwise a process that compiles it runs one, and the next
-    # process, which loads the launcher from disk, another with sums contracted elsewhere: different bits.
+    # Inlined, so that there is one machine code of the body. Otherwise a process that compiles it runs one, and the
+    # next process, which loads the launcher from disk, another with sums contracted elsewhere: different bits.
     body = kernel(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True, **options)
     # the same code for every kernel, with globals and (for the disk cache) a name of its own
     launch = FunctionType(_launch.__code__, {**globals(), "outlined": _outlining(body)}, function.__name__)
