@@ -44,6 +44,7 @@ void release(Block& block, int id) {
   barrier.arrived = 0;
   for (uint32_t w = 0; w < launch->warps; w++) launch->traffic.end_requests(w);
   if (!launch->config.check) return;
+  if (id == 0) report_unwritten_load();
   if (threads.size() == launch->threads) block.clocks.block_barrier();
   else block.clocks.group_barrier(threads);
 }

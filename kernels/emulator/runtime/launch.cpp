@@ -47,7 +47,7 @@ EMU_API int emu_launch(const Kernel* kernel, void** arguments, const LaunchConfi
   l.kernel = kernel;
   l.arguments = arguments;
   l.error = error;
-  l.failed = l.preempted = l.spun = l.running_fiber = l.pending.valid = l.interrupted = false;
+  l.failed = l.preempted = l.spun = l.running_fiber = l.pending.valid = l.unwritten.valid = l.interrupted = false;
   l.fiber = nullptr;
   l.idle_slices = 0;
   l.output.clear();
@@ -62,6 +62,9 @@ EMU_API int emu_launch(const Kernel* kernel, void** arguments, const LaunchConfi
     launch = &l;
     run_grid();
   }
+  // A later failure is likely to come of the value that was never written; a race on it is its cause.
+  const bool cause = error->kind == int(Failure::race) && error->variable == l.unwritten.report.variable;
+  if (l.failed && l.unwritten.valid && !cause) *error = l.unwritten.report;
   launch = nullptr;
   self = nullptr;
   l.blocks.clear();

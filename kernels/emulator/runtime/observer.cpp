@@ -8,6 +8,7 @@ namespace emu {
 namespace {
 
 constexpr uintptr_t NULL_PAGE = 1 << 16;
+constexpr uint32_t PATIENCE = 1 << 20;  // accesses after an unwritten load: its value may be the bound of a loop
 
 void describe_access(ErrorReport& report, const Access& access) {
   report.address = access.address;
@@ -57,6 +58,27 @@ void race(const Access& access, const Record& earlier, int region, int variable,
   *launch->error = saved;
 }
 
+ErrorReport& begin_shared_report(Failure kind, const Access& access, int variable, int64_t offset, void* pc) {
+  ErrorReport& report = begin_report(kind, pc);
+  describe_access(report, access);
+  report.variable = variable;
+  report.offset = offset;
+  return report;
+}
+
+// Whose asynchronous copy the access runs into.
+void name_copy(ErrorReport& report, const Access& access) {
+  for (const Fiber& f : launch->block->fibers)
+    for (const AsyncCopy& copy : f.copies) {
+      const uintptr_t first = reinterpret_cast<uintptr_t>(copy.shared);
+      if (first >= access.address + access.size || access.address >= first + uintptr_t(copy.size)) continue;
+      report.has_other = 1;
+      report.other_block[0] = f.block_idx.x, report.other_block[1] = f.block_idx.y, report.other_block[2] = f.block_idx.z;
+      report.other_thread[0] = f.thread_idx.x, report.other_thread[1] = f.thread_idx.y, report.other_thread[2] = f.thread_idx.z;
+      report.other_pc = copy.pc;
+    }
+}
+
 void check_shared(const Access& access, void* pc) {
   Block& block = *launch->block;
   SharedMemory& shared = block.shared;
@@ -64,25 +86,13 @@ void check_shared(const Access& access, void* pc) {
   if (variable < 0) out_of_bounds(access, pc);
   const int64_t offset = int64_t(access.address - (launch->config.window_offset + shared.variables()[size_t(variable)].offset));
   uint8_t* state = shared.state(access.address);
-  Failure wrong = Failure::none;
-  if (memchr(state, SharedMemory::in_flight, access.size)) wrong = Failure::copy_in_flight;
-  else if ((!access.store || access.atomic) && any_word_uninitialised(state, access.address, access.size)) wrong = Failure::uninitialised;
-  if (wrong != Failure::none) {
-    ErrorReport& report = begin_report(wrong, pc);
-    describe_access(report, access);
-    report.variable = variable;
-    report.offset = offset;
-    if (wrong == Failure::copy_in_flight)  // whose copy?
-      for (const Fiber& f : block.fibers)
-        for (const AsyncCopy& copy : f.copies)
-          if (reinterpret_cast<uintptr_t>(copy.shared) < access.address + access.size && access.address < reinterpret_cast<uintptr_t>(copy.shared) + uintptr_t(copy.size)) {
-            report.has_other = 1;
-            report.other_block[0] = f.block_idx.x, report.other_block[1] = f.block_idx.y, report.other_block[2] = f.block_idx.z;
-            report.other_thread[0] = f.thread_idx.x, report.other_thread[1] = f.thread_idx.y, report.other_thread[2] = f.thread_idx.z;
-            report.other_pc = copy.pc;
-          }
+  if (memchr(state, SharedMemory::in_flight, access.size)) {
+    name_copy(begin_shared_report(Failure::copy_in_flight, access, variable, offset, pc), access);
     stop();
   }
+  const bool reads = !access.store || access.atomic;
+  if (reads && !launch->unwritten.valid && any_word_uninitialised(state, access.address, access.size))
+    launch->unwritten = {true, PATIENCE, begin_shared_report(Failure::uninitialised, access, variable, offset, pc)};
   if (access.store) memset(state, SharedMemory::initialised, access.size);
   const uint32_t thread = launch->fiber->index;
   if (const Record* earlier = shared.words().note(access, block.clocks.stamp(thread), block.clocks)) race(access, *earlier, -1, variable, offset, pc);
@@ -147,6 +157,12 @@ void settle_pending_store() {
   if (launch->running_fiber) stop();
 }
 
+void report_unwritten_load() {
+  if (!launch->unwritten.valid || launch->failed) return;
+  *launch->error = launch->unwritten.report;
+  launch->failed = true;
+}
+
 void observe_access(const void* p, size_t size, bool store, bool atomic, bool is_volatile, void* pc) {
   if (!launch || launch->failed) return;
   Fiber& fiber = *launch->fiber;
@@ -154,6 +170,10 @@ void observe_access(const void* p, size_t size, bool store, bool atomic, bool is
   if (access.address - reinterpret_cast<uintptr_t>(fiber.stack) < Stacks::SIZE) return;  // its local memory
   if (is_builtin_variable(access.address)) return;
   settle_pending_store();
+  if (launch->unwritten.valid && launch->unwritten.patience-- == 0) {
+    report_unwritten_load();
+    stop();
+  }
   access.pc = module_pc(pc);
   const bool shared = launch->block->shared.contains(access.address);
   if (launch->config.count) count(access, shared);

@@ -188,6 +188,7 @@ void run_one_after_another(const std::vector<uint32_t>& order) {
   for (uint32_t number : order) {
     start_block(block, number, 0);
     run_block(block);
+    report_unwritten_load();
     launch->traffic.end_all_requests();
     if (launch->failed) return;
   }
@@ -209,6 +210,7 @@ void run_together(const std::vector<uint32_t>& order) {
       any = true;
       restore_shared(block);
       run_block(block);
+      report_unwritten_load();
       if (launch->failed) return;
       save_shared(block);
       alive += block.alive_count;

@@ -120,6 +120,13 @@ struct Launch {
   sigjmp_buf fault;                              // where a fault jumps to; nothing on the way has a destructor
   std::vector<uint32_t> block_order, lane_order, runnable;
   std::string output;                            // of printf
+  // The first load of shared memory that nobody has written. If a thread writes it before the next barrier the mistake is
+  // a race, which says more.
+  struct {
+    bool valid;
+    uint32_t patience;                           // accesses left until it is reported all the same
+    ErrorReport report;
+  } unwritten;
   // A store of a thread where another thread has stored: a race unless it stores the value that is already there.
   struct {
     bool valid;
@@ -152,6 +159,7 @@ uint32_t module_pc(void* return_address);
 // observer.cpp
 void observe_access(const void* address, size_t size, bool store, bool atomic, bool is_volatile, void* pc);
 void settle_pending_store();
+void report_unwritten_load();                    // if there is one: no thread has written it in time
 // signals.cpp
 class FaultHandlers {                            // while it lives, faults on this thread end the launch, not the process
  public:
