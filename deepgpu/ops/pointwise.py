@@ -595,6 +595,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         raise RuntimeError(takes("clamp", "min", "a number or a tensor, unless `max` is given", "None for both"))
     low, high = number(min), number(max)
     d = dtypes.result_type(input, *[b for b in (low, high) if b is not None])
+    if d is dtypes.bool and low is not None and high is not None:  # PyTorch takes one bound of bools, not both
+        _refuse_bool(input, "clamp")
     x = as_dtype(input, d)
     if isinstance(low, Tensor) or isinstance(high, Tensor):
         return ClampByTensors()(x, *[None if b is None else as_dtype(_like(b, x), d) for b in (low, high)])
