@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from deepgpu.cuda import is_available
 from deepgpu.device import device as as_device
-from deepgpu.errors import DeviceUnavailableError
 
 
 def choose_device(name: Any = "auto") -> as_device:
@@ -17,10 +17,7 @@ def choose_device(name: Any = "auto") -> as_device:
         If the machine does not have it.
     """
     if str(name) == "auto":
-        try:
-            return choose_device("cuda")
-        except DeviceUnavailableError:
-            return as_device("cpu")
+        return as_device("cuda" if is_available() else "cpu")
     chosen = as_device(name)
     assert chosen.backend  # asks for the device
     return chosen

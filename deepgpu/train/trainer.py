@@ -24,6 +24,7 @@ from deepgpu.train.log import Log
 from deepgpu.train.metrics import Speed, Totals
 from deepgpu.train.nonfinite import first_nonfinite, nonfinite_parameter
 from deepgpu.train.position import Position
+from deepgpu.train.randomness import random_states, set_random_states
 from deepgpu.train.saver import Saver, can_resume
 
 
@@ -193,9 +194,11 @@ class Trainer:
         judged = None
         if validation is not None:
             started = time.monotonic()
+            before = random_states()
             try:
                 judged = self._validate(validation, title, stop)
             except _StopRequestedError:
+                set_random_states(before)  # the validation will begin anew
                 self._interrupted(batches, stop)
             self._validation_seconds = time.monotonic() - started
         self._count_time()

@@ -41,7 +41,7 @@ def training_curves(records: Iterable[Mapping[str, Any]], path: str | os.PathLik
             loss.plot([r["step"] for r in steps], [r["loss"] for r in steps], color=_TRAIN, alpha=0.3, lw=0.8)
         ends = [r["step"] for r in epochs]
         _curves(loss, epochs, ends, "loss", 1)
-        loss.set(title="loss", xlabel="step", yscale="log")
+        loss.set(title="loss", xlabel="step")
         _curves(accuracy, epochs, ends, "accuracy", 100)
         accuracy.set(title="accuracy (%)", xlabel="step")
         rates = steps or epochs

@@ -11,7 +11,7 @@ from deepgpu.vision.models.cifar_resnet import (
     resnet56,
     resnet110,
 )
-from deepgpu.vision.models.registry import get_model, list_models
+from deepgpu.vision.models.registry import get_model, is_small, list_models
 from deepgpu.vision.models.resnet import (
     BasicBlock,
     Bottleneck,

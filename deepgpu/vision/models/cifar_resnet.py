@@ -11,7 +11,7 @@ from typing import Any
 from deepgpu import nn
 from deepgpu.nn import functional as F
 from deepgpu.tensor import Tensor
-from deepgpu.vision.models.registry import register, with_weights
+from deepgpu.vision.models.registry import register_small, with_weights
 from deepgpu.vision.models.resnet import Weights, conv1x1, conv3x3, start
 
 
@@ -128,43 +128,43 @@ def _cifar_resnet(depth: int, weights: Weights, config: dict[str, Any]) -> Any:
     return with_weights(CifarResNet(depth, **config), weights)
 
 
-@register
+@register_small
 def resnet8(*, weights: Weights = None, progress: bool = True, **config: Any) -> CifarResNet:
     """8 layers, 75 thousand parameters. ``weights`` is the path of a state dict; else see :class:`CifarResNet`."""
     return _cifar_resnet(8, weights, config)
 
 
-@register
+@register_small
 def resnet14(*, weights: Weights = None, progress: bool = True, **config: Any) -> CifarResNet:
     """14 layers, 0.17 million parameters."""
     return _cifar_resnet(14, weights, config)
 
 
-@register
+@register_small
 def resnet20(*, weights: Weights = None, progress: bool = True, **config: Any) -> CifarResNet:
     """20 layers, 0.27 million parameters."""
     return _cifar_resnet(20, weights, config)
 
 
-@register
+@register_small
 def resnet32(*, weights: Weights = None, progress: bool = True, **config: Any) -> CifarResNet:
     """32 layers, 0.46 million parameters."""
     return _cifar_resnet(32, weights, config)
 
 
-@register
+@register_small
 def resnet44(*, weights: Weights = None, progress: bool = True, **config: Any) -> CifarResNet:
     """44 layers, 0.66 million parameters."""
     return _cifar_resnet(44, weights, config)
 
 
-@register
+@register_small
 def resnet56(*, weights: Weights = None, progress: bool = True, **config: Any) -> CifarResNet:
     """56 layers, 0.85 million parameters."""
     return _cifar_resnet(56, weights, config)
 
 
-@register
+@register_small
 def resnet110(*, weights: Weights = None, progress: bool = True, **config: Any) -> CifarResNet:
     """110 layers, 1.7 million parameters."""
     return _cifar_resnet(110, weights, config)

@@ -14,12 +14,27 @@ from deepgpu.serialization import load
 B = TypeVar("B", bound=Callable[..., nn.Module])
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {}
+_SMALL: set[str] = set()
 
 
 def register(builder: B) -> B:
     """Make a function that builds a model known by its name."""
     _BUILDERS[builder.__name__] = builder
     return builder
+
+
+def register_small(builder: B) -> B:
+    """The same, for a model that is made for small images and takes ``in_channels``."""
+    _SMALL.add(builder.__name__)
+    return register(builder)
+
+
+def is_small(name: str) -> bool:
+    """Whether the model is made for images of about 32 x 32, with any number of channels.
+
+    The others are made for about 224 x 224 and three channels; they take images from 32 x 32.
+    """
+    return name.lower() in _SMALL
 
 
 def list_models(include: str | None = None, exclude: str | None = None) -> list[str]:

@@ -1,0 +1,5 @@
+"""The command ``deepgpu``."""
+
+from deepgpu.cli.app import main
+
+__all__ = ["main"]
