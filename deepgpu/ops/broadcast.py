@@ -151,6 +151,15 @@ def check_shapes(name: str, *shapes: Sequence[int]) -> None:
         ) from None
 
 
+def check_expands(name: str, argument: str, shape: Sequence[int], wanted: Sequence[int]) -> None:
+    """Raise RuntimeError unless a shape broadcasts to the wanted one, which it must not enlarge."""
+    last = wanted[len(wanted) - len(shape) :]
+    if len(shape) > len(wanted) or any(n not in (1, w) for n, w in zip(shape, last, strict=True)):
+        raise RuntimeError(
+            takes(name, argument, f"a shape that broadcasts to {tuple(wanted)}", f"shape {tuple(shape)}")
+        )
+
+
 def binary_operator(function: Callable[..., Any]) -> Callable[..., Any]:
     """An op as a Python operator: operands that it does not know are left to their own class."""
 

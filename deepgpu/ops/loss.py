@@ -5,47 +5,33 @@ from __future__ import annotations
 from typing import Any
 
 from deepgpu import dtypes
+from deepgpu.autograd.node import Node
+from deepgpu.backends.precision import rounded, widened
 from deepgpu.errors import takes
-from deepgpu.ops.activation import softplus
+from deepgpu.ops.activation import Elementwise, logsigmoid
+from deepgpu.ops.broadcast import check_expands, check_shapes, promoted, unbroadcast
+from deepgpu.ops.cast import cast
 from deepgpu.ops.op import op
 from deepgpu.ops.pointwise import where
 from deepgpu.ops.softmax import log_softmax
-from deepgpu.tensor import Tensor
+from deepgpu.ops.targets import NllLoss, check_labels, check_target_shape, checked_targets
+from deepgpu.tensor import Tensor, wrap
 
 
 def reduced(loss: Tensor, reduction: str, name: str) -> Tensor:
     """The mean, the sum, or every element."""
-    if reduction == "mean":
-        return loss.mean()
-    if reduction == "sum":
-        return loss.sum()
+    _check_reduction(reduction, name)
     if reduction == "none":
         return loss
-    raise ValueError(takes(name, "reduction", "'mean', 'sum' or 'none'", repr(reduction)))
+    return loss.mean() if reduction == "mean" else loss.sum()
 
 
-def _class_indices(target: Tensor, classes: int, ignore_index: int, name: str) -> tuple[Tensor, Tensor]:
-    """The targets with ignored ones replaced by class 0, and where they count."""
-    counts = target != ignore_index
-    labels = where(counts, target, 0)
-    data = labels._data
-    if data.size and bool(((data < 0) | (data >= classes)).any()):
-        bad = data[(data < 0) | (data >= classes)][0]
-        expected = f"class indices 0..{classes - 1} (or `ignore_index` {ignore_index})"
-        raise IndexError(takes(name, "target", expected, f"the index {int(bad)}"))
-    return labels, counts
+def _check_reduction(reduction: str, name: str) -> None:
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(takes(name, "reduction", "'mean', 'sum' or 'none'", repr(reduction)))
 
 
-def _check_classes(input: Tensor, target: Tensor, name: str) -> None:
-    if input._data.ndim < 1:
-        raise RuntimeError(takes(name, "input", "(C,) or (N, C, ...)", "a 0-d tensor"))
-    shape = input._data.shape
-    expected = () if len(shape) == 1 else (shape[0], *shape[2:])
-    if target._data.shape != expected:
-        what = f"shape {expected} for an input of shape {tuple(shape)}"
-        raise RuntimeError(takes(name, "target", what, f"shape {tuple(target.shape)}"))
-    if target.dtype.category != dtypes.int64.category:
-        raise RuntimeError(takes(name, "target", "class indices as int64", target.dtype))
+# --- losses of classes -----------------------------------------------------------------------------------------------
 
 
 @op
@@ -63,38 +49,25 @@ def nll_loss(
     input
         Log-probabilities ``(N, C)``, ``(N, C, d1, ...)`` or ``(C,)``.
     target
-        int64 class indices ``(N)``, ``(N, d1, ...)`` or ``()``.
+        Class indices ``(N)``, ``(N, d1, ...)`` or ``()``, int64 or uint8.
     weight
         ``(C,)``: a weight a class. The mean divides by the sum of the targets' weights.
     ignore_index
         Targets of this value do not count.
+    reduction
+        ``"mean"``, ``"sum"`` or ``"none"``. The mean of no targets is NaN.
 
     Raises
     ------
     IndexError
-        If a target is no class.
+        If a target is no class; the message names it and where it stands.
+    RuntimeError, ValueError
+        If shapes or dtypes do not fit.
     """
-    _check_classes(input, target, "nll_loss")
-    dim = 0 if input._data.ndim == 1 else 1
-    labels, counts = _class_indices(target, input._data.shape[dim], ignore_index, "nll_loss")
-    picked = -input.gather(dim, labels.unsqueeze(dim).long()).squeeze(dim)
-    return _weighted(picked, _target_weights(weight, labels, counts, input), reduction, "nll_loss")
-
-
-def _target_weights(weight: Tensor | None, labels: Tensor, counts: Tensor, input: Tensor) -> Tensor:
-    if weight is None:
-        return counts.to(input.dtype)
-    classes = input._data.shape[0 if input._data.ndim == 1 else 1]
-    if weight._data.shape != (classes,):
-        raise RuntimeError(takes("nll_loss", "weight", f"shape ({classes},)", f"shape {tuple(weight.shape)}"))
-    return weight[labels.long()] * counts.to(weight.dtype)
-
-
-def _weighted(loss: Tensor, weights: Tensor, reduction: str, name: str) -> Tensor:
-    loss = where(weights == 0, 0.0, loss * weights)  # an ignored infinity counts nothing
-    if reduction == "mean":
-        return loss.sum() / weights.sum()
-    return reduced(loss, reduction, name)
+    _check_reduction(reduction, "nll_loss")
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(takes("nll_loss", "input", "a floating-point tensor", input.dtype))
+    return NllLoss(checked_targets("nll_loss", input, target, weight, ignore_index, reduction, 0.0))(input)
 
 
 @op
@@ -113,109 +86,232 @@ def cross_entropy(
     input
         Logits ``(N, C)``, ``(N, C, d1, ...)`` or ``(C,)``.
     target
-        int64 class indices without the class dimension, or class probabilities in the shape of ``input``.
+        Class indices as for :func:`nll_loss`, or class probabilities in the shape of ``input``.
     weight, ignore_index, reduction
-        As for :func:`nll_loss`.
+        As for :func:`nll_loss`. Probabilities know no ``ignore_index``; their mean divides by their number.
     label_smoothing
         How much of the target's mass is spread evenly over all classes (Szegedy et al., arXiv 1512.00567).
 
     Raises
     ------
     IndexError
-        If a target is no class.
+        If a target is no class; the message names it and where it stands.
+    RuntimeError, ValueError
+        If shapes or dtypes do not fit.
     """
+    name = "cross_entropy"
+    _check_reduction(reduction, name)
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(takes(name, "input", "a floating-point tensor", input.dtype))
     if not 0 <= label_smoothing <= 1:
-        raise RuntimeError(takes("cross_entropy", "label_smoothing", "a number in [0, 1]", label_smoothing))
-    dim = 0 if input._data.ndim == 1 else 1
-    logp = log_softmax(input, dim)
-    if target.dtype.is_floating_point:
-        return _soft_cross_entropy(logp, target, weight, reduction, label_smoothing, dim)
-    _check_classes(input, target, "cross_entropy")
-    if label_smoothing == 0:
-        return nll_loss(logp, target, weight, ignore_index, reduction)
-    classes = input._data.shape[dim]
-    labels, counts = _class_indices(target, classes, ignore_index, "cross_entropy")
-    weights = _target_weights(weight, labels, counts, input)
-    hard = nll_loss(logp, target, weight, ignore_index, "none")
-    spread = logp if weight is None else logp * _along(weight, logp, dim)
-    smooth = -spread.sum(dim) * counts.to(input.dtype)
-    if reduction == "mean":
-        hard, smooth = hard.sum() / weights.sum(), smooth.sum() / weights.sum()
-    else:
-        hard, smooth = (reduced(t, reduction, "cross_entropy") for t in (hard, smooth))
-    return (1 - label_smoothing) * hard + (label_smoothing / classes) * smooth
-
-
-def _along(weight: Tensor, x: Tensor, dim: int) -> Tensor:
-    return weight.reshape([-1 if d == dim else 1 for d in range(x._data.ndim)])
+        raise RuntimeError(takes(name, "label_smoothing", "a number in [0, 1]", label_smoothing))
+    if not target.dtype.is_floating_point:
+        targets = checked_targets(name, input, target, weight, ignore_index, reduction, label_smoothing)
+        return NllLoss(targets)(log_softmax(input, targets.axis))
+    if target._data.shape != input._data.shape:
+        check_target_shape(name, input._data.shape, target._data.shape)
+        raise RuntimeError(takes(name, "target", "class indices as int64 or uint8 in this shape", target.dtype))
+    if ignore_index >= 0:
+        raise RuntimeError(takes(name, "ignore_index", "a class only where targets are class indices", ignore_index))
+    return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
 
 
 def _soft_cross_entropy(
-    logp: Tensor, target: Tensor, weight: Tensor | None, reduction: str, smoothing: float, dim: int
+    input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, smoothing: float
 ) -> Tensor:
-    if target._data.shape != logp._data.shape:
-        expected = f"probabilities of the shape of `input`, {tuple(logp.shape)}"
-        raise RuntimeError(takes("cross_entropy", "target", expected, f"shape {tuple(target.shape)}"))
+    shape = input._data.shape
+    dim = min(1, len(shape) - 1)
+    if dim < 0:
+        raise IndexError(takes("cross_entropy", "input", "(C,) or (N, C, ...)", "a 0-d tensor"))
+    logp = log_softmax(input, dim)
     if smoothing:
-        target = target * (1 - smoothing) + smoothing / logp._data.shape[dim]
+        target = target * (1 - smoothing) + smoothing / shape[dim]
     if weight is not None:
-        logp = logp * _along(weight, logp, dim)
-    loss = -(logp * target).sum(dim)
-    return reduced(loss, reduction, "cross_entropy")
+        if weight._data.shape != (shape[dim],):
+            expected = f"shape ({shape[dim]},)"
+            raise RuntimeError(takes("cross_entropy", "weight", expected, f"shape {tuple(weight.shape)}"))
+        logp = logp * weight.reshape([-1 if d == dim else 1 for d in range(len(shape))])
+    return reduced(-(logp * target).sum(dim), reduction, "cross_entropy")
 
 
-def _same_shape(input: Tensor, target: Tensor, name: str) -> None:
-    if input._data.shape != target._data.shape:
-        expected = f"the shape of `input`, {tuple(input.shape)}"
-        raise ValueError(takes(name, "target", expected, f"shape {tuple(target.shape)}"))
+@op(differentiable=False)
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """Class indices as int64 vectors with a single 1.
+
+    Parameters
+    ----------
+    tensor
+        int64, of any shape.
+    num_classes
+        How many classes; -1 is one more than the greatest index.
+
+    Returns
+    -------
+    Tensor
+        ``(*tensor.shape, num_classes)``
+
+    Raises
+    ------
+    RuntimeError
+        If an index is no class.
+    """
+    if tensor.dtype is not dtypes.int64:
+        raise RuntimeError(takes("one_hot", "tensor", "class indices as int64", tensor.dtype))
+    labels = tensor._data
+    if num_classes < -1 or (labels.size == 0 and num_classes < 1):
+        expected = "a number of classes" if labels.size else "a number of classes, for an empty tensor does not tell it"
+        raise RuntimeError(takes("one_hot", "num_classes", expected, num_classes))
+    classes = int(labels.max()) + 1 if num_classes == -1 else num_classes
+    check_labels("one_hot", tensor, labels, None, max(classes, 0), "", RuntimeError)
+    backend = tensor._backend
+    return wrap((labels[..., None] == backend.xp.arange(classes)).astype(labels.dtype), backend)
+
+
+# --- losses of pairs of elements -------------------------------------------------------------------------------------
+
+
+class Huber(Elementwise):
+    """``0.5 d^2 / beta`` where ``|d| < beta``, else ``|d| - 0.5 beta``."""
+
+    def __init__(self, beta: float) -> None:
+        self.beta = beta
+
+    def value(self, d: Any) -> Any:
+        size = self.xp.abs(d)
+        return self.xp.where(size < self.beta, d * d * (0.5 / self.beta), size - 0.5 * self.beta)
+
+    def slope(self, d: Tensor) -> Tensor:
+        return where(d.abs() < self.beta, d / self.beta, d.sign())
+
+
+def _difference(input: Tensor, target: Tensor, name: str) -> Tensor:
+    """Of floating-point tensors that broadcast, in their promoted dtype."""
+    a, b = promoted(name, input, target)
+    if not a.dtype.is_floating_point:
+        raise RuntimeError(takes(name, "input", "floating-point tensors", a.dtype))
+    check_shapes(name, a._data.shape, b._data.shape)
+    return a - b
 
 
 @op
 def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """Squared differences."""
-    _same_shape(input, target, "mse_loss")
-    return reduced((input - target).square(), reduction, "mse_loss")
+    """Squared differences; shapes broadcast."""
+    return reduced(_difference(input, target, "mse_loss").square(), reduction, "mse_loss")
 
 
 @op
 def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """Absolute differences."""
-    _same_shape(input, target, "l1_loss")
-    return reduced((input - target).abs(), reduction, "l1_loss")
+    """Absolute differences; shapes broadcast."""
+    return reduced(_difference(input, target, "l1_loss").abs(), reduction, "l1_loss")
 
 
 @op
 def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
-    """``0.5 d^2 / beta`` where the difference ``d`` is below ``beta``, else ``|d| - 0.5 beta``."""
-    _same_shape(input, target, "smooth_l1_loss")
-    if beta == 0:
-        return l1_loss(input, target, reduction)
-    d = (input - target).abs()
-    return reduced(where(d.detach() < beta, d.square() * (0.5 / beta), d - 0.5 * beta), reduction, "smooth_l1_loss")
+    """``0.5 d^2 / beta`` where the difference ``d`` is below ``beta``, else ``|d| - 0.5 beta``; shapes broadcast."""
+    if beta < 0:
+        raise RuntimeError(takes("smooth_l1_loss", "beta", "a number that is not negative", beta))
+    d = _difference(input, target, "smooth_l1_loss")
+    return reduced(Huber(beta)(d) if beta else d.abs(), reduction, "smooth_l1_loss")
 
 
 @op
 def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0) -> Tensor:
-    """``0.5 d^2`` where the difference ``d`` is at most ``delta``, else ``delta (|d| - 0.5 delta)``."""
-    _same_shape(input, target, "huber_loss")
-    d = (input - target).abs()
-    return reduced(where(d.detach() <= delta, d.square() * 0.5, delta * (d - 0.5 * delta)), reduction, "huber_loss")
+    """``0.5 d^2`` where the difference ``d`` is below ``delta``, else ``delta (|d| - 0.5 delta)``; shapes broadcast."""
+    if delta <= 0:
+        raise RuntimeError(takes("huber_loss", "delta", "a positive number", delta))
+    d = _difference(input, target, "huber_loss")
+    return reduced(Huber(delta)(d) * delta, reduction, "huber_loss")
+
+
+# --- losses of probabilities -----------------------------------------------------------------------------------------
+
+
+class BinaryCrossEntropy(Node):
+    """``-(t log p + (1 - t) log(1 - p))``, with PyTorch's limits: no logarithm below -100, no slope above 1e12."""
+
+    keep_inputs = (0, 1)
+
+    def forward(self, p: Any, t: Any) -> Any:
+        xp = self.xp
+        wide, target = widened(p), widened(t)
+        loss = (target - 1) * xp.maximum(xp.log1p(-wide), -100) - target * xp.maximum(xp.log(wide), -100)
+        return rounded(loss, p.dtype)
+
+    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        p, t = self.saved
+        need_p, need_t = self.needs_input_grad
+        gp = g * (p - t) / (p * (1 - p)).clamp(min=1e-12) if need_p else None
+        gt = g * ((-p).log1p() - p.log()) if need_t else None
+        return gp, gt
+
+
+class BinaryCrossEntropyWithLogits(Node):
+    """``(1 - t) x + (1 + (w - 1) t) log(1 + exp(-x))``, with the weight ``w`` of positive targets, or None for 1."""
+
+    keep_inputs = (0, 1, 2)
+
+    def forward(self, x: Any, t: Any, w: Any) -> Any:
+        xp = self.xp
+        wide, target = widened(x), widened(t)
+        tail = xp.log1p(xp.exp(-xp.abs(wide))) - xp.minimum(wide, 0)  # log(1 + exp(-x)), without overflow
+        factor = 1 if w is None else (widened(w) - 1) * target + 1
+        return rounded((1 - target) * wide + factor * tail, x.dtype)
+
+    def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, t, w = self.saved
+        need_x, need_t, need_w = self.needs_input_grad
+        gx = gt = gw = None
+        if need_x:
+            s = x.sigmoid()
+            gx = g * (s - t if w is None else ((w - 1) * t + 1) * s - w * t)
+        if need_t:
+            gt = -g * (x if w is None else w * logsigmoid(x) - logsigmoid(-x))
+        if need_w:
+            gw = unbroadcast(-g * t * logsigmoid(x), w._data.shape)
+        return gx, gt, gw
+
+
+def _check_pair(name: str, input: Tensor, target: Tensor) -> None:
+    if input._data.shape != target._data.shape:
+        expected = f"the shape of `input`, {tuple(input.shape)}"
+        raise ValueError(takes(name, "target", expected, f"shape {tuple(target.shape)}"))
+    for argument, t in (("input", input), ("target", target)):
+        if not t.dtype.is_floating_point:
+            raise RuntimeError(takes(name, argument, "a floating-point tensor", t.dtype))
 
 
 @op
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
 ) -> Tensor:
-    """``-(t log p + (1 - t) log(1 - p))`` for probabilities ``p``; logarithms are cut off at -100, as in PyTorch."""
-    _same_shape(input, target, "binary_cross_entropy")
-    data = input._data
-    if data.size and not bool(((data >= 0) & (data <= 1)).all()):
-        low, high = float(data.min()), float(data.max())
-        raise RuntimeError(
-            takes("binary_cross_entropy", "input", "probabilities in [0, 1]", f"values from {low:g} to {high:g}")
-        )
-    loss = -(target * input.log().clamp(min=-100.0) + (1 - target) * (1 - input).log().clamp(min=-100.0))
-    return reduced(loss if weight is None else loss * weight, reduction, "binary_cross_entropy")
+    """``-(t log p + (1 - t) log(1 - p))`` for probabilities ``p``; logarithms are cut off at -100, as in PyTorch.
+
+    Parameters
+    ----------
+    input, target
+        Probabilities, of one shape and dtype.
+    weight
+        Broadcast to the shape of ``input``: a factor of each element's loss. The mean does not divide by it.
+    """
+    name = "binary_cross_entropy"
+    _check_reduction(reduction, name)
+    _check_pair(name, input, target)
+    if input._data.dtype != target._data.dtype:
+        raise RuntimeError(takes(name, "target", f"the dtype of `input`, {input.dtype}", target.dtype))
+    for argument, t in (("input", input), ("target", target)):
+        data = t._data
+        if data.size and not bool(((data >= 0) & (data <= 1)).all()):
+            low, high = float(data.min()), float(data.max())
+            raise RuntimeError(takes(name, argument, "probabilities in [0, 1]", f"values from {low:g} to {high:g}"))
+    loss = BinaryCrossEntropy()(input, target)
+    return reduced(_weighted(name, loss, weight), reduction, name)
+
+
+def _weighted(name: str, loss: Tensor, weight: Tensor | None) -> Tensor:
+    if weight is None:
+        return loss
+    check_expands(name, "weight", weight._data.shape, loss._data.shape)
+    return loss * weight
 
 
 @op
@@ -230,27 +326,21 @@ def binary_cross_entropy_with_logits(
 
     Parameters
     ----------
+    input
+        Logits.
+    target
+        Probabilities in the shape of ``input``.
     weight
-        Broadcast to the shape of ``input``: a factor of each element's loss.
+        Broadcast to the shape of ``input``: a factor of each element's loss. The mean does not divide by it.
     pos_weight
         Broadcast likewise: a factor of the positive targets' part.
     """
-    _same_shape(input, target, "binary_cross_entropy_with_logits")
-    # log(sigmoid(x)) = -softplus(-x), and log(1 - sigmoid(x)) = -x - softplus(-x)
-    tail = softplus(-input, 1.0, 1e30)
-    if pos_weight is None:
-        loss = (1 - target) * input + tail
-    else:
-        loss = (1 - target) * input + (1 + (pos_weight - 1) * target) * tail
     name = "binary_cross_entropy_with_logits"
-    return reduced(loss if weight is None else loss * weight, reduction, name)
-
-
-def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
-    """Class indices as int64 vectors with a single 1."""
-    if tensor.dtype is not dtypes.int64:
-        raise RuntimeError(takes("one_hot", "tensor", "class indices as int64", tensor.dtype))
-    n = int(tensor.max()) + 1 if num_classes == -1 else num_classes
-    labels, _ = _class_indices(tensor, n, n + 1, "one_hot")
-    out: Any = tensor.new_zeros(*tensor.shape, n)
-    return out.scatter(-1, labels.unsqueeze(-1), 1)
+    _check_reduction(reduction, name)
+    _check_pair(name, input, target)
+    x, t = promoted(name, input, target)
+    if pos_weight is not None:
+        check_expands(name, "pos_weight", pos_weight._data.shape, x._data.shape)
+        pos_weight = cast(pos_weight, x.dtype)
+    loss = BinaryCrossEntropyWithLogits()(x, t, pos_weight)
+    return reduced(_weighted(name, loss, weight), reduction, name)

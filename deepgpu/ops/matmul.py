@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
-from deepgpu.ops.broadcast import as_operand, check_shapes, unbroadcast
+from deepgpu.ops.broadcast import as_operand, check_expands, check_shapes, unbroadcast
 from deepgpu.ops.op import op
 from deepgpu.tensor import Tensor, method
 
@@ -186,11 +186,7 @@ def _check_added(name: str, argument: str, x: Tensor, product: Tensor) -> None:
     """Raise unless `x` has the product's dtype and broadcasts to its shape."""
     if x._data.dtype != product._data.dtype:
         raise RuntimeError(takes(name, argument, f"the dtype of the product, {product.dtype}", x.dtype))
-    shape, wanted = x._data.shape, product._data.shape
-    last = wanted[len(wanted) - len(shape) :]
-    if len(shape) > len(wanted) or any(n not in (1, w) for n, w in zip(shape, last, strict=True)):
-        expected = f"a shape that broadcasts to the product's, {tuple(wanted)}"
-        raise RuntimeError(takes(name, argument, expected, f"shape {tuple(shape)}"))
+    check_expands(name, argument, x._data.shape, product._data.shape)
 
 
 @op
