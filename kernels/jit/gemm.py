@@ -24,6 +24,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 from .compile import kernel
 from .vector import LANES, Emitter, Int, Pointer, Vec, transposed, vector_kernel
 
@@ -65,11 +67,11 @@ def _tile(emit: Emitter, rows: int, o: _Operands, fetch: Callable[[Pointer, Int]
         return [a + o.a_step, b + o.b_row, *new]
 
     places = [(r, j) for r in range(rows) for j in (0, LANES)]
-    first = [(o.start + o.start_row * r + j).load() for r, j in places]
-    sums = emit.loop(o.length, [o.a, o.b, *first], step)[2:]
+    sums = emit.loop(o.length, [o.a, o.b, *[emit.zero()] * len(places)], step)[2:]
     floor = o.low.broadcast()
-    for (r, j), total in zip(places, sums, strict=True):
-        (o.c + o.c_row * r + j).store(total.at_least(floor))
+    for (r, j), total in zip(places, sums, strict=True):  # long sums are made of short ones: that rounds less
+        start = (o.start + o.start_row * r + j).load()
+        (o.c + o.c_row * r + j).store((start + total).at_least(floor))
 
 
 def _panel(emit: Emitter, rows: Int, o: _Operands, fetch: Callable[[Int], Callable[[Pointer, Int], None]]) -> None:
@@ -246,6 +248,30 @@ def _transpose_square(emit: Emitter, to: Pointer, rows: Int, source: Pointer, la
     square = transposed([(source + lane * i).load() for i in range(LANES)])
     for i, row in enumerate(square):
         (to + emit.int_in(rows, i) * WIDTH).store(row)
+
+
+_ROWS = np.arange(LANES)
+
+
+@kernel
+def pack_columns(to, to_panel, source, lane, columns, rows):
+    """Pack a matrix whose columns are contiguous, ``lane`` apart, into panels that are ``to_panel`` floats apart."""
+    for n in range(0, columns, LANES):
+        place = to + 4 * (n // WIDTH * to_panel + n % WIDTH)
+        some = min(LANES, columns - n)
+        b = source + 4 * n * lane
+        squares = rows // LANES * LANES if some == LANES else 0
+        for k in range(0, squares, LANES):
+            _transpose_square(place + 4 * k * WIDTH, _ROWS.ctypes.data, b + 4 * k, lane)
+        for k in range(squares, rows):
+            if some == LANES:
+                _gather(place + 4 * k * WIDTH, b + 4 * k, lane)
+            else:
+                clear_rows(place + 4 * k * WIDTH, 0, LANES, 1)
+                for i in range(some):
+                    copy_rows_exactly(place + 4 * (k * WIDTH + i), 0, b + 4 * (i * lane + k), 0, 1, 1)
+    if 0 < columns % WIDTH <= LANES:  # the other half of the last panel
+        clear_rows(to + 4 * (columns // WIDTH * to_panel + LANES), WIDTH, LANES, rows)
 
 
 @kernel

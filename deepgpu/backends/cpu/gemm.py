@@ -6,11 +6,36 @@ import numpy as np
 
 from deepgpu.backends.base import Array
 
+SMALL = 1 << 18
+"""Multiplications up to which a product is left to NumPy, whose BLAS then takes one thread.
+
+Above, float32 is our own: BLAS has threads of its own, which get in the way of the kernels' before and after.
+"""
+
 
 def matmul(a: Array, b: Array) -> Array:
     """See :meth:`deepgpu.backends.base.Backend.matmul`. The half types are summed in float32 and rounded once."""
     dtype = a.dtype
     if dtype.itemsize == 2 and dtype.kind not in "iu":
         with np.errstate(over="ignore"):
-            return np.asarray(np.matmul(a.astype(np.float32), b.astype(np.float32))).astype(dtype)
+            return matmul(a.astype(np.float32), b.astype(np.float32)).astype(dtype)
+    if dtype == b.dtype == np.float32 and min(a.ndim, b.ndim) > 1 and a.size * b.shape[-1] > SMALL:
+        return _matmul_float32(a, b)
     return np.asarray(np.matmul(a, b))
+
+
+def _matmul_float32(a: Array, b: Array) -> Array:
+    """Bring the operands into stacks of matrices, broadcast as NumPy does."""
+    from deepgpu.kernels.jit.matmul import matmul as kernel
+
+    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    (m, k), n = a.shape[-2:], b.shape[-1]
+    if k != b.shape[-2] or 1 in (m, n) or 0 in (*stack, k):
+        return np.matmul(a, b)  # an error, a product with a vector, or nothing to sum
+    out = np.empty((*stack, m, n), np.float32)
+    if b.ndim == 2 and a.flags.c_contiguous:
+        kernel(a.reshape(1, -1, k), b[None], out.reshape(1, -1, n))  # one tall matrix
+    else:
+        left, right = (np.broadcast_to(x, stack + x.shape[-2:]).reshape(-1, *x.shape[-2:]) for x in (a, b))
+        kernel(left, right, out.reshape(-1, m, n))
+    return out

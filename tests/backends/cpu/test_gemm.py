@@ -3,6 +3,7 @@
 import ml_dtypes
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from deepgpu.backends.cpu import gemm
 
@@ -14,7 +15,11 @@ SHAPES = [
     ((2, 3, 4), (4, 5)),
     ((2, 1, 3, 4), (5, 4, 6)),
 ]
-SHAPES += [((0, 4), (4, 5)), ((3, 0), (0, 5)), ((70, 130), (130, 90))]
+SHAPES += [((0, 4), (4, 5)), ((3, 0), (0, 5)), ((70, 130), (130, 90)), ((700, 500), (500,)), ((500,), (500, 700))]
+SHAPES += [((3, 700, 0), (0, 500))]
+# large enough for the kernel: tails of every block and panel, stacks, one tall matrix, broadcasts
+SHAPES += [((193, 257), (257, 129)), ((7, 3000), (3000, 17)), ((600, 97), (97, 33)), ((5, 70, 80), (5, 80, 90))]
+SHAPES += [((4, 90, 80), (80, 90)), ((90, 80), (4, 80, 90)), ((2, 1, 60, 70), (3, 70, 60)), ((2, 600), (600, 700))]
 DTYPES = [(np.float64, 1e-13), (np.float32, 1e-6), (np.float16, 1e-3), (ml_dtypes.bfloat16, 5e-3)]
 
 
@@ -40,8 +45,49 @@ def test_floating(a_shape, b_shape, dtype, tolerance):
 def test_strided_operands(dtype):
     rng = np.random.default_rng(1)
     a, b = rng.standard_normal((64, 200)).astype(dtype), rng.standard_normal((90, 100)).astype(dtype)
-    for left, right in ((a[:, ::2], b.T), (a[::-1, 100:], b.T), (a.T, a), (a[:, :1], a[:1])):
+    large, stack = rng.standard_normal((300, 700)).astype(dtype), rng.standard_normal((4, 90, 80)).astype(dtype)
+    pairs = [
+        (a[:, ::2], b.T),
+        (a[::-1, 100:], b.T),
+        (a.T, a),
+        (a[:, :1], a[:1]),
+        (large, large.T),
+        (large.T, large),
+        (large.T, large.T[:300, :300]),
+        (large[:, ::2], large[:, 1::2].T),
+        (large[::-1], large[:, ::-1].T),
+        (large[:, 5:105], large[20:120]),
+        (stack.transpose(0, 2, 1), stack),
+        (stack, stack.transpose(0, 2, 1)),
+        (stack[::2], stack[::2].transpose(0, 2, 1)[:, :, ::3]),
+        (np.broadcast_to(stack[0], (4, 90, 80)), stack.transpose(0, 2, 1)),
+        (stack.transpose(1, 0, 2), stack[0].T[None, :, :4] * np.ones((90, 1, 1), dtype)),
+    ]
+    for left, right in pairs:
         assert relative_error(gemm.matmul(left, right), left.astype(np.float64) @ right.astype(np.float64)) <= 1e-6
+
+
+def test_shapes_that_do_not_match():
+    with pytest.raises(ValueError, match="matmul"):
+        gemm.matmul(np.ones((300, 400), np.float32), np.ones((401, 300), np.float32))
+
+
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(st.tuples(*[st.integers(2, 500)] * 3), st.booleans(), st.booleans(), st.integers(0, 2**32 - 1))
+def test_any_shape(shape, a_by_columns, b_by_columns, seed):
+    m, k, n = shape
+    rng = np.random.default_rng(seed)
+    a, b = rng.standard_normal((m, k)).astype(np.float32), rng.standard_normal((k, n)).astype(np.float32)
+    a, b = np.asfortranarray(a) if a_by_columns else a, np.asfortranarray(b) if b_by_columns else b
+    assert relative_error(gemm.matmul(a, b), a.astype(np.float64) @ b.astype(np.float64)) <= 1e-6
+
+
+def test_not_a_number_is_seen():
+    a, b = np.zeros((200, 150), np.float32), np.ones((150, 130), np.float32)
+    a[7, 100] = np.nan
+    y = gemm.matmul(a, b)
+    assert np.isnan(y[7]).all()
+    assert np.isfinite(np.delete(y, 7, 0)).all()
 
 
 def test_integers_wrap_around():
