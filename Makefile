@@ -22,7 +22,7 @@ help:  ## this list
 	touch $@
 
 train: data  ## train a ResNet on Fashion-MNIST (a few minutes on 2 cores)
-	$(BIN)/deepgpu train --model resnet8 --data fashion-mnist --epochs 3 --device auto --out runs/fashion-mnist
+	$(BIN)/deepgpu train --model resnet8 --data fashion-mnist --epochs 5 --device auto --out runs/fashion-mnist
 
 data: .venv/run  ## get Fashion-MNIST: from Debian's package where apt and root are there, else by download
 	@if [ -d $(FASHION) ]; then \
