@@ -39,6 +39,10 @@ _CHECKED = [
     "--param=tsan-distinguish-volatile=1",
 ]
 _RUNTIME = ["-std=c++17", "-O2", "-fno-tree-loop-distribute-patterns", "-U_FORTIFY_SOURCE"]
+_INLINE_PTX = (
+    "The source has inline PTX, which does not run on a CPU: use the functions of <ptx.cuh> (dg::cp_async, "
+    "dg::ldmatrix, dg::mma, ...), or keep the asm under `#ifndef __CUDA_EMULATOR__` with plain C++ in the other branch."
+)
 _RENAMED = ("memcpy", "memmove", "memset")  # calls that a checked module makes through hooks.cpp
 _IGNORED_OPTIONS = re.compile(
     r"-(?:lineinfo|G|O\d|dc|-?restrict|w|ewp|dopt.*|-?use_fast_math|-?extra-device-vectorization|-?device-as-default-execution-space"
@@ -262,7 +266,12 @@ def compile_module(
     entries, entry_points = _entry_points(name, name_expressions, declared)
     text += entry_points
     stem = folder / f"{key}-{_digest(preprocessed)}"
-    module = _build(text, stem, flags, checked, entries, declared)
+    try:
+        module = _build(text, stem, flags, checked, entries, declared)
+    except CompileError as error:
+        if any(t.text in ("asm", "__asm__", "__asm") for t in source.tokens(preprocessed)):
+            raise CompileError(f"{error}\n{_INLINE_PTX}") from error
+        raise
     data = {"dependencies": _dependencies(preprocessed), "module": _to_json(module)}
     _replace(json.dumps(data), manifest)
     return module

@@ -16,7 +16,7 @@ from .arguments import PackedArguments, pack
 from .compiler import DYNAMIC_SHARED_LIMIT, CompiledModule, KernelEntry, SharedVariable, compile_module
 from .errors import CompileError, LaunchError
 from .memory import DeviceMemory
-from .report import make_error
+from .report import KINDS, make_error
 from .schedule import Schedule
 from .traffic import Traffic
 
@@ -330,7 +330,7 @@ class Kernel:
         if schedule is not None and configuration.recording:
             schedule.record(build.library.choices())
         if report is not None:
-            if report.kind == _INTERRUPTED:
+            if KINDS[report.kind][0] == "interrupted":
                 raise KeyboardInterrupt
             raise make_error(
                 report,
@@ -343,6 +343,3 @@ class Kernel:
             )
         if self.module._traffic is not None:
             self.module._traffic.add(self.name, build.compiled.path, build.library.traffic())
-
-
-_INTERRUPTED = 27

@@ -35,7 +35,6 @@ KINDS: tuple[tuple[str, type[KernelError], str], ...] = (
         "stack overflow: a thread needs more than 128 KiB of local memory, or recurses without end",
     ),
     ("array_index", MemcheckError, "index out of bounds"),
-    ("bad_pointer_argument", MemcheckError, "bad pointer"),
     ("race", RacecheckError, "data race"),
     (
         "copy_in_flight",
@@ -64,7 +63,6 @@ KINDS: tuple[tuple[str, type[KernelError], str], ...] = (
     ),
     ("unsupported", TrapError, "not supported"),
     ("interrupted", KernelError, "interrupted"),
-    ("launch_configuration", KernelError, "invalid launch configuration"),
 )
 
 

@@ -274,6 +274,21 @@ def test_errors_of_the_compiler_name_file_and_line():
         emulator.RawModule('extern "C" __global__ void f(unsigned long* x) { atomicAdd(x, 1); }').get_function("f")
 
 
+def test_inline_ptx_is_explained():
+    code = """extern "C" __global__ void f(unsigned* x) {
+    #ifdef __CUDA_EMULATOR__
+      x[0] = 5;
+    #else
+      asm("mov.u32 %0, %laneid;" : "=r"(x[0]));
+    #endif
+    }"""
+    x = np.zeros(1, np.uint32)
+    emulator.RawKernel(code, "f")((1,), (1,), (x,))
+    assert x[0] == 5
+    with pytest.raises(emulator.CompileError, match=r"inline PTX.*ptx\.cuh"):
+        emulator.RawModule(code.replace("#ifdef", "#ifndef")).compile()
+
+
 def test_kernels_are_found_by_their_names():
     code = """namespace a { __global__ void k(int* x) {} }
     extern "C" __global__ void c() {}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from deepgpu.kernels.emulator import toolchain
+from deepgpu.kernels.emulator import report, toolchain, traffic
 
 from deepgpu.kernels import emulator
 
@@ -61,6 +62,19 @@ def test_missing_headers_are_named_with_their_remedy(monkeypatch, no_memory_of_t
         toolchain.nvidia_include()
 
 
+@pytest.mark.parametrize(
+    ("header", "enumeration", "names"),
+    [
+        ("include/emulator/interface.h", "Failure", [k[0] for k in report.KINDS]),
+        ("runtime/traffic.h", "Traffic", [k.replace(" ", "_") for k in traffic.KINDS]),
+    ],
+)
+def test_enumerations_of_both_languages_agree(header, enumeration, names):
+    text = (toolchain.HERE / header).read_text()
+    body = re.search(rf"enum class {enumeration}[^{{]*{{([^}}]*)}}", text)[1]
+    assert re.findall(r"\w+", body) == names
+
+
 def test_modules_are_cached(tmp_path, monkeypatch):
     runtime = emulator.compiler._runtime_object()  # the one part that takes long
     monkeypatch.setenv("DEEPGPU_CACHE", str(tmp_path))
@@ -75,5 +89,5 @@ def test_modules_are_cached(tmp_path, monkeypatch):
         emulator.RawKernel(code, "k")((1,), (1,), (x,))
         assert x[0] == 1
         assert bool(calls) is expected
-    names = {p.suffix for p in (tmp_path / "emulator").iterdir()}
+    names = {p.suffix for p in (tmp_path / "emulator").iterdir() if p.is_file()}
     assert names == {".json", ".so"}, "temporary files are gone"

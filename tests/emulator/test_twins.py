@@ -141,6 +141,64 @@ def test_reading_before_the_wait_is_a_race(checked):
     assert "dg::cp_async<4>" in source[int(caught.value.other.location[-1].split(":")[-1]) - 1]
 
 
+MISUSE = r"""
+#include <ptx.cuh>
+extern "C" __global__ void incomplete_warp(float* out) {
+  unsigned a[4] = {}, b[2] = {};
+  float d[4] = {};
+  dg::mma(d, a, b, 1.0f);
+  out[threadIdx.x] = d[0];
+}
+extern "C" __global__ void two_instructions(float* out) {
+  unsigned a[4] = {}, b[2] = {};
+  float d[4] = {};
+  if (threadIdx.x < 16) dg::mma(d, a, b, 1.0f);
+  else dg::mma(d, a, b, 1.0f);
+  out[threadIdx.x] = d[0];
+}
+extern "C" __global__ void bad_barrier(float* out) { dg::bar_sync(16, 32); }
+extern "C" __global__ void misaligned_copy(float* x) {
+  __shared__ __align__(16) float s[64];
+  dg::cp_async<16>(dg::shared_address(&s[threadIdx.x]), x);
+  dg::cp_async_wait_all();
+}
+extern "C" __global__ void never_awaited(float* x) {
+  __shared__ __align__(16) float s[128];
+  dg::cp_async<16>(dg::shared_address(&s[threadIdx.x * 4]), x + threadIdx.x * 4);
+  dg::cp_async_commit();
+}
+extern "C" __global__ void two_copies_to_one_place(float* x) {
+  __shared__ __align__(16) float s[4];
+  dg::cp_async<16>(dg::shared_address(s), x);
+  dg::cp_async_wait_all();
+}
+extern "C" __global__ void overwritten_source(float* x) {
+  __shared__ __align__(16) float s[128];
+  dg::cp_async<16>(dg::shared_address(&s[threadIdx.x * 4]), x + threadIdx.x * 4);
+  x[127 - threadIdx.x] = 0;
+  dg::cp_async_wait_all();
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kernel", "threads", "error", "kind"),
+    [
+        ("incomplete_warp", 48, emulator.SynccheckError, "incomplete_warp"),
+        ("two_instructions", 32, emulator.SynccheckError, "divergent_warp"),
+        ("bad_barrier", 32, emulator.SynccheckError, "bad_barrier"),
+        ("misaligned_copy", 32, emulator.MemcheckError, "misaligned"),
+        ("never_awaited", 32, emulator.RacecheckError, "copy_never_awaited"),
+        ("two_copies_to_one_place", 32, emulator.RacecheckError, "race"),
+        ("overwritten_source", 32, emulator.RacecheckError, "race"),
+    ],
+)
+def test_misuse_is_reported(kernel, threads, error, kind):
+    with pytest.raises(error) as caught:
+        emulator.RawModule(MISUSE, check=True).get_function(kernel)((1,), (threads,), (np.zeros(128, np.float32),))
+    assert caught.value.kind == kind
+
+
 def test_vector_accesses_by_shared_address(module):
     x = np.arange(128, dtype=np.uint32).reshape(32, 4)
     out = np.zeros_like(x)

@@ -27,12 +27,12 @@ struct Site {
 // ---- errors, output ------------------------------------------------------------------------------------------------
 // The numbers are those of `KINDS` in report.py.
 enum class Failure : int {
-  none, out_of_bounds, misaligned, read_only, null_pointer, stack_overflow, array_index, bad_pointer_argument,
+  none, out_of_bounds, misaligned, read_only, null_pointer, stack_overflow, array_index,
   race, copy_in_flight, copy_never_awaited,
   uninitialised,
   divergent_barrier, exited_before_barrier, divergent_warp, not_in_mask, inactive_lane, deadlock, livelock, incomplete_warp,
   bad_barrier, invalid_async_copy,
-  assertion, trap, division_by_zero, shift, unsupported, interrupted, launch_configuration
+  assertion, trap, division_by_zero, shift, unsupported, interrupted
 };
 [[noreturn]] void fail(Failure, const char* format, ...) __attribute__((format(printf, 2, 3)));
 int print(const char* format, ...) __attribute__((format(printf, 1, 2)));
