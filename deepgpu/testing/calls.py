@@ -53,8 +53,7 @@ def theirs(
     function: Callable[..., Any], sample: Sample, constants: Sequence[int | str] = (), record: bool = True
 ) -> Call:
     """Call PyTorch's function."""
-    import torch
-
+    torch = judge()
     call = _Arguments(sample, constants, record, to_torch)
     with contextlib.nullcontext() if record else torch.no_grad():
         result = function(*call.args, **call.kwargs)
@@ -68,6 +67,17 @@ def with_inputs(
     given = iter(inputs)
     call = _Arguments(sample, constants, True, lambda x: to_deepgpu(x, device), lambda _: next(given))
     return function(*call.args, **call.kwargs)
+
+
+def judge() -> Any:
+    """PyTorch on one thread: for samples as small as ours, waking a second one takes far longer than the op.
+
+    Numba sets the number of threads for all of the process that uses OpenMP, so this is to be called each time.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    return torch
 
 
 class _Arguments:
@@ -130,8 +140,7 @@ def our_gradients(call: Call, cotangents: Sequence[np.ndarray], device: str, rec
 
 def their_gradients(call: Call, cotangents: Sequence[np.ndarray], record: bool = False) -> Any:
     """The same in PyTorch."""
-    import torch
-
+    torch = judge()
     starts = [to_torch(c).requires_grad_(record) for c in cotangents]
     found = torch.autograd.grad(call.outputs, call.inputs, starts, create_graph=record, allow_unused=True)
     return list(found), starts

@@ -89,8 +89,7 @@ def _second(call: calls.Call, grads: list[Any], starts: list[Any], device: str) 
 
 
 def _their_second(call: calls.Call, grads: list[Any], starts: list[Any]) -> list[np.ndarray]:
-    import torch
-
+    torch = calls.judge()
     leaves = [*call.inputs, *starts]
     roots = [(i, g) for i, g in enumerate(grads) if g is not None and g.requires_grad]
     shapes = [to_deepgpu(from_torch(x)) for x in call.inputs]
