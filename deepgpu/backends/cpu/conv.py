@@ -19,6 +19,9 @@ from deepgpu.backends.base import Array, Pair
 ALGORITHMS = ("winograd", "depthwise", "direct", "im2col")
 """Each is a module of :mod:`deepgpu.kernels.jit`, which explains it."""
 
+LARGE = 1 << 14
+"""Elements from which on threads are worth their start for a copy."""
+
 _forced: contextvars.ContextVar[str | None] = contextvars.ContextVar("conv_algorithm", default=None)
 
 
@@ -133,7 +136,16 @@ def _compute_dtype(dtype: np.dtype) -> np.dtype:
 
 def _channels_last(x: Array, dtype: np.dtype) -> Array:
     """``x (N, C, H, W)`` as a C-contiguous ``(N, H, W, C)`` array; no copy if its memory is that already."""
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1), dtype)
+    y = x.transpose(0, 2, 3, 1)
+    if y.flags.c_contiguous or x.dtype != np.float32 or x.size < LARGE:
+        return np.ascontiguousarray(y, dtype)
+    from deepgpu.kernels.jit import conv_layout
+
+    if not conv_layout.is_planar(x):
+        return np.ascontiguousarray(y)
+    out = np.empty(y.shape, np.float32)
+    conv_layout.interleave(x, out)
+    return out
 
 
 def _rounded(x: Array, dtype: np.dtype) -> Array:

@@ -230,6 +230,16 @@ def test_an_image_that_may_not_be_written_to():
     np.testing.assert_array_equal(conv.fprop(x, w, None, (1, 1), (1, 1), (1, 1), 1), expected)
 
 
+@pytest.mark.parametrize("channels", [1, 3, 16, 21])
+@pytest.mark.parametrize("part", [np.s_[:], np.s_[:, 1:], np.s_[1:, :, 2:], np.s_[:, :, :, 1:], np.s_[::-1]])
+def test_large_images_of_planes(channels, part):
+    """Large enough for the kernel that interleaves planes, whole or sliced."""
+    x = random(np.random.default_rng(5), (3, channels + 1, 47, 45), np.float32)[part]
+    w = np.eye(x.shape[1], dtype=np.float32)[:, :, None, None]
+    y = conv.fprop(x, w, None, (1, 1), (0, 0), (1, 1), 1)
+    np.testing.assert_array_equal(y, x)
+
+
 def test_choice_of_algorithm():
     def choice(x_shape, w_shape, *geometry, dtype=np.float32):
         return conv.algorithm("fprop", x_shape, w_shape, *geometry, dtype=dtype)
