@@ -93,7 +93,6 @@ from deepgpu.ops.conv import (
 from deepgpu.ops.creation import (
     arange,
     as_tensor,
-    bernoulli,
     empty,
     empty_like,
     eye,
@@ -104,18 +103,20 @@ from deepgpu.ops.creation import (
     linspace,
     ones,
     ones_like,
-    rand,
-    rand_like,
-    randint,
-    randn,
-    randn_like,
-    randperm,
     tensor,
     zeros,
     zeros_like,
 )
 from deepgpu.ops.dropout import (
     dropout,
+)
+from deepgpu.ops.extrema import (
+    amax,
+    amin,
+    argmax,
+    argmin,
+    max,
+    min,
 )
 from deepgpu.ops.indexing import (
     gather,
@@ -127,6 +128,12 @@ from deepgpu.ops.indexing import (
     scatter,
     scatter_add,
     take_along_dim,
+)
+from deepgpu.ops.joining import (
+    cat,
+    concat,
+    concatenate,
+    stack,
 )
 from deepgpu.ops.matmul import (
     addmm,
@@ -151,97 +158,110 @@ from deepgpu.ops.norm import (
 from deepgpu.ops.pointwise import (
     abs,
     absolute,
+    erf,
+    exp,
+    exp2,
+    expm1,
+    log,
+    log1p,
+    log2,
+    log10,
+    reciprocal,
+    rsqrt,
+    sigmoid,
+    sqrt,
+    square,
+)
+from deepgpu.ops.pool import (
+    max_pool2d,
+)
+from deepgpu.ops.rearrangement import (
+    diag,
+    diagonal,
+    flip,
+    roll,
+    tril,
+    triu,
+)
+from deepgpu.ops.reduction import (
+    all,
+    any,
+    count_nonzero,
+    cumsum,
+    mean,
+    prod,
+    std,
+    sum,
+    var,
+)
+from deepgpu.ops.rounding import (
+    ceil,
+    fix,
+    floor,
+    round,
+    sign,
+    trunc,
+)
+from deepgpu.ops.sampling import (
+    bernoulli,
+    rand,
+    rand_like,
+    randint,
+    randn,
+    randn_like,
+    randperm,
+)
+from deepgpu.ops.selection import (
+    clamp,
+    clamp_max,
+    clamp_min,
+    clip,
+    masked_fill,
+    maximum,
+    minimum,
+    where,
+)
+from deepgpu.ops.shape import (
+    broadcast_tensors,
+    broadcast_to,
+    flatten,
+    movedim,
+    permute,
+    reshape,
+    squeeze,
+    t,
+    transpose,
+    unflatten,
+    unsqueeze,
+)
+from deepgpu.ops.slicing import (
+    chunk,
+    narrow,
+    select,
+    split,
+    unbind,
+)
+from deepgpu.ops.softmax import (
+    log_softmax,
+    logsumexp,
+    softmax,
+)
+from deepgpu.ops.trigonometry import (
     acos,
     arccos,
     arcsin,
     arctan,
     asin,
     atan,
-    ceil,
-    clamp,
-    clip,
     cos,
     cosh,
-    erf,
-    exp,
-    exp2,
-    expm1,
-    fix,
-    floor,
-    log,
-    log1p,
-    log2,
-    log10,
-    masked_fill,
-    maximum,
-    minimum,
-    reciprocal,
-    round,
-    rsqrt,
-    sigmoid,
-    sign,
     sin,
     sinh,
-    sqrt,
-    square,
     tan,
     tanh,
-    trunc,
-    where,
 )
-from deepgpu.ops.pool import (
-    max_pool2d,
-)
-from deepgpu.ops.reduction import (
-    all,
-    amax,
-    amin,
-    any,
-    argmax,
-    argmin,
-    count_nonzero,
-    cumsum,
-    logsumexp,
-    max,
-    mean,
-    min,
+from deepgpu.ops.vector_norm import (
     norm,
-    prod,
-    std,
-    sum,
-    var,
-)
-from deepgpu.ops.shape import (
-    broadcast_tensors,
-    broadcast_to,
-    cat,
-    chunk,
-    concat,
-    concatenate,
-    diag,
-    diagonal,
-    flatten,
-    flip,
-    movedim,
-    narrow,
-    permute,
-    reshape,
-    roll,
-    select,
-    split,
-    squeeze,
-    stack,
-    t,
-    transpose,
-    tril,
-    triu,
-    unbind,
-    unflatten,
-    unsqueeze,
-)
-from deepgpu.ops.softmax import (
-    log_softmax,
-    softmax,
 )
 from deepgpu.printing import set_printoptions
 from deepgpu.random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state

@@ -12,7 +12,7 @@ from deepgpu.errors import takes
 from deepgpu.ops.broadcast import unbroadcast
 from deepgpu.ops.dims import dimension
 from deepgpu.ops.op import op
-from deepgpu.ops.pointwise import where
+from deepgpu.ops.selection import where
 from deepgpu.tensor import Tensor
 
 SELU_ALPHA = 1.6732632423543772848170429916717

@@ -9,8 +9,8 @@ import numpy as np
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
-from deepgpu.ops.broadcast import binary_operator, elementwise, promoted, unbroadcast
-from deepgpu.ops.op import op
+from deepgpu.ops.broadcast import binary_operator, elementwise, promoted, refuse_bools, unbroadcast
+from deepgpu.ops.op import alias, op
 from deepgpu.tensor import Tensor, method
 
 
@@ -218,7 +218,7 @@ def div(input: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tenso
     if rounding_mode not in ("floor", "trunc"):
         raise RuntimeError(takes("div", "rounding_mode", "None, 'floor' or 'trunc'", repr(rounding_mode)))
     a, b = promoted("div", input, other)
-    _refuse_bools("div", a, b)
+    refuse_bools("div", a, b)
     return (FloorDivide() if rounding_mode == "floor" else TruncDivide())(a, b)
 
 
@@ -232,7 +232,7 @@ def pow(input: Any, exponent: Any) -> Tensor:
         If the exponent is a negative integer and the result would be of an integer dtype.
     """
     a, b = promoted("pow", input, exponent)
-    _refuse_bools("pow", a, b)
+    refuse_bools("pow", a, b)
     if isinstance(a, Tensor) and not a.dtype.is_floating_point and not isinstance(b, Tensor) and b < 0:
         expected = "no negative integers for an integer tensor (make it floating-point)"
         raise RuntimeError(takes("pow", "exponent", expected, b))
@@ -249,7 +249,7 @@ def remainder(input: Any, other: Any) -> Tensor:
         If integers are divided by 0.
     """
     a, b = promoted("remainder", input, other)
-    _refuse_bools("remainder", a, b)
+    refuse_bools("remainder", a, b)
     return Remainder()(a, b)
 
 
@@ -263,13 +263,8 @@ def floor_divide(input: Any, other: Any) -> Tensor:
         If integers are divided by 0.
     """
     a, b = promoted("floor_divide", input, other)
-    _refuse_bools("floor_divide", a, b)
+    refuse_bools("floor_divide", a, b)
     return FloorDivide()(a, b)
-
-
-def _refuse_bools(name: str, *operands: Any) -> None:
-    if any(isinstance(x, Tensor) and x.dtype is dtypes.bool for x in operands):
-        raise RuntimeError(takes(name, "input", "numbers", "bool tensors; convert one, e.g. with `.long()`"))
 
 
 @op(method=True, inplace=True)
@@ -307,13 +302,8 @@ for _name, _function in [
     method(getattr(Tensor, f"{_function.__name__}_"), name=f"__i{_name}__")
 method(neg, name="__neg__")
 
-subtract, multiply, divide, true_divide, negative = sub, mul, div, div, neg
-for _alias, _function in [
-    ("subtract", sub),
-    ("multiply", mul),
-    ("divide", div),
-    ("true_divide", div),
-    ("negative", neg),
-]:
-    method(_function, name=_alias)
-    method(getattr(Tensor, f"{_function.__name__}_"), name=f"{_alias}_")
+subtract = alias("subtract", sub)
+multiply = alias("multiply", mul)
+divide = alias("divide", div)
+true_divide = alias("true_divide", div)
+negative = alias("negative", neg)

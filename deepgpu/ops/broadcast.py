@@ -140,6 +140,12 @@ def fitting(value: Any, dtype: Any, name: str, argument: str) -> Any:
         return scalar(value, dtype)
 
 
+def refuse_bools(name: str, *operands: Any) -> None:
+    """Raise RuntimeError if one of the operands is a bool tensor."""
+    if any(isinstance(x, Tensor) and x.dtype is dtypes.bool for x in operands):
+        raise RuntimeError(takes(name, "input", "numbers", "a bool tensor; convert it, e.g. with `.long()`"))
+
+
 def check_shapes(name: str, *shapes: Sequence[int]) -> None:
     """Raise RuntimeError unless the shapes broadcast."""
     try:

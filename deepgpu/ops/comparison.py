@@ -9,7 +9,7 @@ from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
 from deepgpu.ops.broadcast import binary_operator, elementwise, promoted, scalar
 from deepgpu.ops.cast import cast
-from deepgpu.ops.op import op
+from deepgpu.ops.op import alias, op
 from deepgpu.tensor import Tensor, method
 
 
@@ -165,9 +165,6 @@ def equal(input: Tensor, other: Tensor) -> bool:
     return input.shape == other.shape and bool(cast(eq(input, other), dtypes.bool).all())
 
 
-not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
-
-
 def _loose(function: Any, otherwise: bool) -> Any:
     """``==`` and ``!=`` also take operands that are no numbers, and then compare identity."""
 
@@ -188,11 +185,8 @@ for _name, _function in [("and", bitwise_and), ("or", bitwise_or), ("xor", bitwi
     method(binary_operator(_function), name=f"__r{_name}__")
     method(getattr(Tensor, f"{_function.__name__}_"), name=f"__i{_name}__")
 method(bitwise_not, name="__invert__")
-for _alias, _function in [
-    ("not_equal", ne),
-    ("less", lt),
-    ("less_equal", le),
-    ("greater", gt),
-    ("greater_equal", ge),
-]:
-    method(_function, name=_alias)
+not_equal = alias("not_equal", ne)
+less = alias("less", lt)
+less_equal = alias("less_equal", le)
+greater = alias("greater", gt)
+greater_equal = alias("greater_equal", ge)

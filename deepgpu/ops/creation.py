@@ -1,4 +1,4 @@
-"""New tensors: from data, filled, ranges, random numbers."""
+"""New tensors: from data, filled, ranges."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from deepgpu.errors import takes
 from deepgpu.ops.broadcast import fitting
 from deepgpu.ops.dims import new_shape, one_by_one
 from deepgpu.ops.op import op
-from deepgpu.random import Generator, default_generator
 from deepgpu.tensor import Tensor, method, wrap
 
 _default_device = CPU
@@ -32,11 +31,13 @@ def get_default_device() -> as_device:
     return _default_device
 
 
-def _backend(device: Any) -> Backend:
+def backend_for(device: Any) -> Backend:
+    """The backend of ``device``, or of the default device."""
     return _default_device.backend if device is None else as_device(device).backend
 
 
-def _finish(array: Any, backend: Backend, requires_grad: bool) -> Tensor:
+def finish(array: Any, backend: Backend, requires_grad: bool) -> Tensor:
+    """A new leaf around a raw array."""
     t = wrap(array, backend)
     return t.requires_grad_() if requires_grad else t
 
@@ -69,8 +70,8 @@ def tensor(data: Any, *, dtype: dtypes.dtype | None = None, device: Any = None, 
         dtypes.from_numpy(array.dtype)
     else:
         array = _from_python(data, dtype)
-    backend = _backend(device)
-    return _finish(backend.from_numpy(array), backend, requires_grad)
+    backend = backend_for(device)
+    return finish(backend.from_numpy(array), backend, requires_grad)
 
 
 def _from_python(data: Any, dtype: dtypes.dtype | None) -> np.ndarray:
@@ -164,16 +165,16 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
 @one_by_one
 def zeros(size: Any, *, dtype: dtypes.dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """All 0."""
-    b = _backend(device)
-    return _finish(b.xp.zeros(new_shape(size, "zeros"), (dtype or dtypes.get_default_dtype()).numpy), b, requires_grad)
+    b = backend_for(device)
+    return finish(b.xp.zeros(new_shape(size, "zeros"), (dtype or dtypes.get_default_dtype()).numpy), b, requires_grad)
 
 
 @op(differentiable=False)
 @one_by_one
 def ones(size: Any, *, dtype: dtypes.dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """All 1."""
-    b = _backend(device)
-    return _finish(b.xp.ones(new_shape(size, "ones"), (dtype or dtypes.get_default_dtype()).numpy), b, requires_grad)
+    b = backend_for(device)
+    return finish(b.xp.ones(new_shape(size, "ones"), (dtype or dtypes.get_default_dtype()).numpy), b, requires_grad)
 
 
 @op(differentiable=False)
@@ -187,9 +188,9 @@ def empty(
     memory_format: str | None = None,
 ) -> Tensor:
     """Uninitialised memory."""
-    b = _backend(device)
+    b = backend_for(device)
     array = b.xp.empty(new_shape(size, "empty"), (dtype or dtypes.get_default_dtype()).numpy)
-    return _in_format(wrap(array, b), memory_format, requires_grad)
+    return in_format(wrap(array, b), memory_format, requires_grad)
 
 
 @op(differentiable=False)
@@ -197,11 +198,11 @@ def full(
     size: Any, fill_value: Any, *, dtype: dtypes.dtype | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """All ``fill_value``, whose type decides the dtype unless given."""
-    b = _backend(device)
+    b = backend_for(device)
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     d = dtype or dtypes.of_scalar(value)
     shape = new_shape(size, "full")
-    return _finish(b.xp.full(shape, fitting(value, d.numpy, "full", "fill_value"), d.numpy), b, requires_grad)
+    return finish(b.xp.full(shape, fitting(value, d.numpy, "full", "fill_value"), d.numpy), b, requires_grad)
 
 
 @op(differentiable=False)
@@ -227,11 +228,11 @@ def arange(
         raise RuntimeError(takes("arange", "step", f"a number that leads from {start} to {end}", step))
     if dtype is None:
         dtype = dtypes.int64 if all(isinstance(x, int) for x in (start, end, step)) else dtypes.get_default_dtype()
-    b = _backend(device)
+    b = backend_for(device)
     n = math.ceil((end - start) / step)
     # start + i * step in double precision: adding step by step would let errors grow
     wide = np.arange(n, dtype=np.int64 if dtype.category < 2 else np.float64) * step + start
-    return _finish(b.from_numpy(wide.astype(dtype.numpy)), b, requires_grad)
+    return finish(b.from_numpy(wide.astype(dtype.numpy)), b, requires_grad)
 
 
 @op(differentiable=False)
@@ -245,11 +246,11 @@ def linspace(
     requires_grad: bool = False,
 ) -> Tensor:
     """``steps`` numbers evenly spaced from ``start`` to ``end``, both included."""
-    b = _backend(device)
+    b = backend_for(device)
     if steps < 0:
         raise RuntimeError(takes("linspace", "steps", "a number that is not negative", steps))
     wide = np.linspace(float(start), float(end), steps)
-    return _finish(b.from_numpy(wide.astype((dtype or dtypes.get_default_dtype()).numpy)), b, requires_grad)
+    return finish(b.from_numpy(wide.astype((dtype or dtypes.get_default_dtype()).numpy)), b, requires_grad)
 
 
 @op(differentiable=False)
@@ -262,8 +263,8 @@ def eye(
     requires_grad: bool = False,
 ) -> Tensor:
     """The identity matrix, ``n x m``."""
-    b = _backend(device)
-    return _finish(b.xp.eye(n, m, dtype=(dtype or dtypes.get_default_dtype()).numpy), b, requires_grad)
+    b = backend_for(device)
+    return finish(b.xp.eye(n, m, dtype=(dtype or dtypes.get_default_dtype()).numpy), b, requires_grad)
 
 
 def _like(input: Tensor, dtype: dtypes.dtype | None, device: Any) -> tuple[Any, Backend]:
@@ -286,7 +287,7 @@ def empty_like(
 ) -> Tensor:
     """Uninitialised memory, in the shape and layout of ``input``."""
     array, b = _like(input, dtype, device)
-    return _in_format(wrap(array, b), memory_format, requires_grad)
+    return in_format(wrap(array, b), memory_format, requires_grad)
 
 
 @op(differentiable=False)
@@ -303,10 +304,11 @@ def full_like(
     array, b = _like(input, dtype, device)
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     array.fill(fitting(value, array.dtype, "full_like", "fill_value"))
-    return _in_format(wrap(array, b), memory_format, requires_grad)
+    return in_format(wrap(array, b), memory_format, requires_grad)
 
 
-def _in_format(t: Tensor, memory_format: Any, requires_grad: bool) -> Tensor:
+def in_format(t: Tensor, memory_format: Any, requires_grad: bool) -> Tensor:
+    """A new leaf in a memory format, None for any."""
     if memory_format not in (None, "preserve_format"):
         t = t.contiguous(memory_format=memory_format)
     return t.requires_grad_() if requires_grad else t
@@ -380,135 +382,3 @@ def new_tensor(
 ) -> Tensor:
     """A copy of ``data``, with the dtype and device of ``input``."""
     return tensor(data, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
-
-
-# --- random numbers -------------------------------------------------------------------------------------------------
-
-
-def _draw(kind: str, shape: Any, dtype: dtypes.dtype, generator: Generator | None) -> np.ndarray:
-    """Numbers on the host: float32 is drawn as such, normal half numbers from float64."""
-    g = (generator or default_generator).numpy
-    if kind == "uniform" and dtype.itemsize == 2:
-        # as many steps as the dtype tells apart below 1: rounding a finer number could give 1 itself
-        steps = round(1 / dtypes.finfo(dtype).eps) * 2
-        return (g.integers(0, steps, shape) / steps).astype(dtype.numpy)
-    draw = g.standard_normal if kind == "normal" else g.random
-    if dtype is dtypes.float32:
-        return draw(shape, dtype=np.float32)
-    return draw(shape).astype(dtype.numpy)
-
-
-def _floating(dtype: dtypes.dtype | None, op: str) -> dtypes.dtype:
-    d = dtype or dtypes.get_default_dtype()
-    if not d.is_floating_point:
-        raise NotImplementedError(takes(op, "dtype", "a floating-point dtype (`randint` draws integers)", d))
-    return d
-
-
-@op(differentiable=False)
-@one_by_one
-def rand(
-    size: Any,
-    *,
-    generator: Generator | None = None,
-    dtype: dtypes.dtype | None = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """Uniform in [0, 1)."""
-    b = _backend(device)
-    drawn = _draw("uniform", new_shape(size, "rand"), _floating(dtype, "rand"), generator)
-    return _finish(b.from_numpy(drawn), b, requires_grad)
-
-
-@op(differentiable=False)
-@one_by_one
-def randn(
-    size: Any,
-    *,
-    generator: Generator | None = None,
-    dtype: dtypes.dtype | None = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """Normal with mean 0 and variance 1."""
-    b = _backend(device)
-    drawn = _draw("normal", new_shape(size, "randn"), _floating(dtype, "randn"), generator)
-    return _finish(b.from_numpy(drawn), b, requires_grad)
-
-
-@op(differentiable=False)
-def randint(
-    low: int = 0,
-    high: Any = None,
-    size: Any = None,
-    *,
-    generator: Generator | None = None,
-    dtype: dtypes.dtype | None = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """Uniform integers in [low, high), as int64 by default. ``randint(high, size)`` starts at 0."""
-    if size is None:
-        low, high, size = 0, low, high
-    if low >= high:
-        raise RuntimeError(takes("randint", "high", f"more than `low` = {low}", high))
-    b = _backend(device)
-    g = (generator or default_generator).numpy
-    drawn = g.integers(low, high, new_shape(size, "randint")).astype((dtype or dtypes.int64).numpy)
-    return _finish(b.from_numpy(drawn), b, requires_grad)
-
-
-@op(differentiable=False)
-def randperm(
-    n: int,
-    *,
-    generator: Generator | None = None,
-    dtype: dtypes.dtype | None = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """The integers 0..n-1 in random order, as int64 by default."""
-    b = _backend(device)
-    g = (generator or default_generator).numpy
-    return _finish(b.from_numpy(g.permutation(n).astype((dtype or dtypes.int64).numpy)), b, requires_grad)
-
-
-@op(differentiable=False)
-def rand_like(
-    input: Tensor,
-    *,
-    generator: Generator | None = None,
-    dtype: dtypes.dtype | None = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    memory_format: Any = None,
-) -> Tensor:
-    """Uniform in [0, 1), in the shape and dtype of ``input``."""
-    made = rand(input.shape, dtype=dtype or input.dtype, device=device or input.device, generator=generator)
-    return _in_format(made, memory_format, requires_grad)
-
-
-@op(differentiable=False)
-def randn_like(
-    input: Tensor,
-    *,
-    generator: Generator | None = None,
-    dtype: dtypes.dtype | None = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    memory_format: Any = None,
-) -> Tensor:
-    """Standard normal, in the shape and dtype of ``input``."""
-    made = randn(input.shape, dtype=dtype or input.dtype, device=device or input.device, generator=generator)
-    return _in_format(made, memory_format, requires_grad)
-
-
-@op(method=True, differentiable=False)
-def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
-    """1 with the probability that each element gives, else 0."""
-    p = input._data
-    if input._backend.type == "cpu" and not bool(((p >= 0) & (p <= 1)).all()):
-        raise RuntimeError(takes("bernoulli", "input", "probabilities in [0, 1]", f"{p.min()} to {p.max()}"))
-    drawn = rand(input.shape, dtype=dtypes.float64, generator=generator).to(input.device)
-    return (drawn < input.detach().double()).to(input.dtype)

@@ -2,37 +2,125 @@
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
+from deepgpu import dtypes
+from deepgpu.autograd.node import Node
+from deepgpu.backends.precision import rounded, widened
 from deepgpu.errors import takes
-from deepgpu.ops.creation import rand
+from deepgpu.ops.assign import assign
 from deepgpu.ops.op import op
+from deepgpu.ops.sampling import rand
 from deepgpu.tensor import Tensor
 
 
-def _mask(input: Tensor, shape: tuple[int, ...], p: float, name: str) -> Tensor:
-    """1 / (1 - p) with probability 1 - p, else 0."""
+class Dropout(Node):
+    """``x`` times a mask and a factor, which is its own adjoint. The mask is of bools, a byte an element."""
+
+    def __init__(self, mask: Any, scale: float) -> None:
+        self.mask = mask
+        self.scale = scale
+
+    def forward(self, x: Any) -> Any:
+        y = widened(x) * self.scale
+        y *= self.mask  # a product, not a choice: as in PyTorch, a NaN stays one wherever it stands
+        return rounded(y, x.dtype)
+
+    def backward(self, g: Tensor) -> Tensor:
+        return Dropout(self.mask, self.scale)(g)
+
+
+def _dropped(name: str, input: Tensor, shape: tuple[int, ...], p: float, inplace: bool) -> Tensor:
+    """The input with each element of a mask of this shape, which broadcasts, set to 0 with probability `p`."""
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(takes(name, "input", "a floating-point tensor", input.dtype))
+    if p == 1:
+        node = Dropout(input._backend.xp.zeros(shape, bool), 1.0)
+    else:
+        node = Dropout(rand(shape, dtype=dtypes.float32, device=input.device)._data >= p, 1 / (1 - p))
+    return assign(input, node(input), f"{name}_") if inplace else node(input)
+
+
+def _check_probability(name: str, p: float) -> None:
     if not 0 <= p <= 1:
         raise ValueError(takes(name, "p", "a probability in [0, 1]", p))
-    if p == 1:
-        return input.new_zeros(shape)
-    kept = rand(*shape, device=input.device) >= p
-    return kept.to(input.dtype) * (1 / (1 - p))
 
 
 @op
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Zero each element with probability ``p`` and scale the others by ``1 / (1 - p)``; nothing unless training."""
+    """Zero each element with probability ``p`` and scale the others by ``1 / (1 - p)``; nothing unless training.
+
+    Parameters
+    ----------
+    inplace
+        Store the result in ``input``.
+
+    Raises
+    ------
+    ValueError
+        If ``p`` is no probability.
+    """
+    _check_probability("dropout", p)
     if not training or p == 0:
         return input
-    mask = _mask(input, tuple(input.shape), p, "dropout")
-    return input.mul_(mask) if inplace else input * mask
+    return _dropped("dropout", input, tuple(input.shape), p, inplace)
+
+
+@op
+def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Zero whole channels of ``(N, C, L)`` or ``(C, L)`` with probability ``p`` and scale the others.
+
+    See :func:`dropout`.
+    """
+    _check_probability("dropout1d", p)
+    if input._data.ndim not in (2, 3):
+        raise RuntimeError(takes("dropout1d", "input", "(N, C, L) or (C, L)", f"shape {tuple(input.shape)}"))
+    return _channels("dropout1d", input, input._data.ndim - 1, p, training, inplace)
 
 
 @op
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Zero whole channels of ``(N, C, H, W)`` or ``(C, H, W)`` with probability ``p`` and scale the others."""
+    """Zero whole channels of ``(N, C, H, W)`` with probability ``p`` and scale the others.
+
+    See :func:`dropout`. Other shapes are taken as PyTorch does, with its warning: the first two dimensions are always
+    batch and channels, of a 3-d input too.
+    """
+    _check_probability("dropout2d", p)
+    ndim = input._data.ndim
+    if ndim < 2:
+        raise RuntimeError(takes("dropout2d", "input", "(N, C, H, W)", f"shape {tuple(input.shape)}"))
+    if ndim == 3:
+        warnings.warn(
+            "dropout2d: Received a 3D input to dropout2d, which is taken as (N, C, L), as in PyTorch; "
+            "dropout1d does the same without this warning. For an image (C, H, W), add a batch dimension.",
+            stacklevel=2,
+        )
+    elif ndim != 4:
+        warnings.warn(
+            f"dropout2d: Received a {ndim}-D input to dropout2d, which is deprecated. It takes (N, C, H, W).",
+            stacklevel=2,
+        )
+    return _channels("dropout2d", input, 2, p, training, inplace)
+
+
+@op
+def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Zero whole channels of ``(N, C, D, H, W)`` or ``(C, D, H, W)`` with probability ``p`` and scale the others.
+
+    See :func:`dropout`.
+    """
+    _check_probability("dropout3d", p)
+    if input._data.ndim not in (4, 5):
+        raise RuntimeError(
+            takes("dropout3d", "input", "(N, C, D, H, W) or (C, D, H, W)", f"shape {tuple(input.shape)}")
+        )
+    return _channels("dropout3d", input, input._data.ndim - 3, p, training, inplace)
+
+
+def _channels(name: str, input: Tensor, leading: int, p: float, training: bool, inplace: bool) -> Tensor:
+    """Dropout of whole channels: the mask has the `leading` dimensions only."""
     if not training or p == 0:
         return input
-    if input._data.ndim not in (3, 4):
-        raise RuntimeError(takes("dropout2d", "input", "(N, C, H, W) or (C, H, W)", f"shape {tuple(input.shape)}"))
-    mask = _mask(input, (*input._data.shape[:-2], 1, 1), p, "dropout2d")
-    return input.mul_(mask) if inplace else input * mask
+    shape = input._data.shape[:leading]
+    return _dropped(name, input, (*shape, *[1] * (input._data.ndim - leading)), p, inplace)

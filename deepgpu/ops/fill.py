@@ -8,8 +8,8 @@ from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
 from deepgpu.ops.assign import assign
 from deepgpu.ops.broadcast import fitting
-from deepgpu.ops.creation import rand, randn
 from deepgpu.ops.op import number
+from deepgpu.ops.sampling import rand, randn
 from deepgpu.ops.shape import expand
 from deepgpu.random import Generator
 from deepgpu.tensor import Tensor, method

@@ -15,8 +15,9 @@ from deepgpu.ops.broadcast import check_shapes, fitting, unbroadcast
 from deepgpu.ops.creation import as_tensor, full
 from deepgpu.ops.dims import dimension
 from deepgpu.ops.fill import copy_into
+from deepgpu.ops.joining import stack
 from deepgpu.ops.op import op
-from deepgpu.ops.shape import Slice, stack
+from deepgpu.ops.slicing import Slice
 from deepgpu.tensor import Tensor, method, wrap
 
 

@@ -12,7 +12,7 @@ from deepgpu.ops.activation import Elementwise, logsigmoid
 from deepgpu.ops.broadcast import check_expands, check_shapes, promoted, unbroadcast
 from deepgpu.ops.cast import cast
 from deepgpu.ops.op import op
-from deepgpu.ops.pointwise import where
+from deepgpu.ops.selection import where
 from deepgpu.ops.softmax import log_softmax
 from deepgpu.ops.targets import NllLoss, check_labels, check_target_shape, checked_targets
 from deepgpu.tensor import Tensor, wrap

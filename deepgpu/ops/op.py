@@ -67,6 +67,15 @@ def in_place(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     return twin
 
 
+def alias(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Another name of a method, and of its in-place twin if it has one; returns the function."""
+    attach(function, name=name)
+    twin = getattr(Tensor, f"{function.__name__}_", None)
+    if twin is not None:
+        attach(twin, name=f"{name}_")
+    return function
+
+
 def number(x: Any) -> Any:
     """A NumPy scalar as the Python number it stands for; anything else as it is.
 

@@ -8,7 +8,7 @@ from typing import Any
 from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
 from deepgpu.ops.op import op
-from deepgpu.ops.shape import Slice
+from deepgpu.ops.slicing import Slice
 from deepgpu.tensor import Tensor
 
 

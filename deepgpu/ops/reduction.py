@@ -1,17 +1,16 @@
-"""Sums, means, variances, extrema, norms over dimensions."""
+"""Sums, products, means, variances, and whether any or all elements hold."""
 
 from __future__ import annotations
 
 import builtins
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
 from deepgpu.ops.assign import assign
-from deepgpu.ops.broadcast import as_dtype
 from deepgpu.ops.cast import cast
 from deepgpu.ops.dims import dimension, dimensions
 from deepgpu.ops.op import op
@@ -106,28 +105,9 @@ def _product_of_others(x: Tensor, dim: int) -> Tensor:
         right.append(right[-1] * x.select(dim, n - 1 - i))
     if not n:
         return x
-    from deepgpu.ops.shape import stack
+    from deepgpu.ops.joining import stack
 
     return stack([a * b for a, b in zip(left, reversed(right), strict=True)], dim)
-
-
-class Amax(Reduction):
-    """Maximum or minimum; equal extrema share the gradient."""
-
-    keep_inputs = (0,)
-    keep_outputs = (0,)
-
-    def __init__(self, dims: tuple[int, ...], keepdim: bool, ufunc: str) -> None:
-        super().__init__(dims, keepdim)
-        self.ufunc = ufunc
-
-    def forward(self, x: Any) -> Any:
-        return getattr(x, self.ufunc)(axis=self.dims, keepdims=self.keepdim)
-
-    def backward(self, g: Tensor) -> Tensor:
-        x, y = self.saved
-        hit = (x == self.spread(y.detach(), x.shape)).to(g.dtype)
-        return self.spread(g, x.shape) * hit / Sum(self.dims, True)(hit)
 
 
 class Cumsum(Node):
@@ -157,29 +137,6 @@ class Predicate(Reduction):
 
     def forward(self, x: Any) -> Any:
         return getattr(self.xp, self.ufunc)(x, axis=self.dims, keepdims=self.keepdim)
-
-
-class ArgExtremum(Node):
-    """The position of the first maximum or minimum; NaN counts as the extremum."""
-
-    non_differentiable = (0,)
-
-    def __init__(self, dim: int | None, keepdim: bool, ufunc: str) -> None:
-        self.dim = dim
-        self.keepdim = keepdim
-        self.ufunc = ufunc
-
-    def forward(self, x: Any) -> Any:
-        out = getattr(x, self.ufunc)(axis=self.dim)
-        out = self.xp.asarray(out, dtype=dtypes.int64.numpy)
-        return self.xp.expand_dims(out, self.dim) if self.keepdim and self.dim is not None and x.ndim else out
-
-
-class values_and_indices(NamedTuple):
-    """What ``max(dim)``, ``sort``, ``topk`` return."""
-
-    values: Tensor
-    indices: Tensor
 
 
 def _summable(input: Tensor, dtype: dtypes.dtype | None) -> Tensor:
@@ -262,77 +219,6 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
     return Prod(dimensions(dim, input._data.ndim, "prod"), keepdim)(_summable(input, dtype))
 
 
-def _refuse_empty(input: Tensor, dims: tuple[int, ...], name: str) -> None:
-    if builtins.any(input._data.shape[d] == 0 for d in dims):
-        raise IndexError(f"`{name}`: an empty dimension of shape {tuple(input.shape)} has no extremum")
-
-
-@op(method=True)
-def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
-    """The maximum over dimensions; equal maxima share the gradient evenly."""
-    dims = dimensions(dim, input._data.ndim, "amax")
-    _refuse_empty(input, dims, "amax")
-    return Amax(dims, keepdim, "max")(input)
-
-
-@op(method=True)
-def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
-    """The minimum over dimensions; equal minima share the gradient evenly."""
-    dims = dimensions(dim, input._data.ndim, "amin")
-    _refuse_empty(input, dims, "amin")
-    return Amax(dims, keepdim, "min")(input)
-
-
-def _extremum(input: Tensor, dim: Any, keepdim: bool, name: str) -> Any:
-    if isinstance(dim, Tensor):
-        from deepgpu.ops import pointwise
-
-        return getattr(pointwise, f"{name}imum")(input, dim)
-    if dim is None:
-        _refuse_empty(input, tuple(range(input._data.ndim)), name)
-        return Amax(tuple(range(input._data.ndim)), False, name)(input)
-    d = dimension(dim, input._data.ndim, name)
-    _refuse_empty(input, (d,) if input._data.ndim else (), name)
-    indices = ArgExtremum(d, True, f"arg{name}")(input)
-    values = input.gather(d, indices) if input._data.ndim else input.clone()
-    if not keepdim and input._data.ndim:
-        values, indices = values.squeeze(d), indices.squeeze(d)
-    return values_and_indices(values, indices)
-
-
-@op(method=True)
-def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
-    """The maximum of all elements; with ``dim``, ``(values, indices)``; with a tensor ``other``, :func:`maximum`."""
-    return _extremum(input, dim if other is None else other, keepdim, "max")
-
-
-@op(method=True)
-def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
-    """The minimum of all elements; with ``dim``, ``(values, indices)``; with a tensor ``other``, :func:`minimum`."""
-    return _extremum(input, dim if other is None else other, keepdim, "min")
-
-
-def _position(input: Tensor, dim: int | None, keepdim: bool, name: str) -> Tensor:
-    if input.dtype is dtypes.bool:
-        raise RuntimeError(takes(name, "input", "numbers", "a bool tensor; convert it, e.g. with `.long()`"))
-    d = None if dim is None else dimension(dim, input._data.ndim, name)
-    every = tuple(range(input._data.ndim))
-    _refuse_empty(input, every if d is None else every[d : d + 1], name)
-    return ArgExtremum(d if every else None, keepdim, name)(input)
-
-
-@op(method=True, differentiable=False)
-def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """The index of the first maximum: of the flattened tensor, or along ``dim``."""
-    return _position(input, dim, keepdim, "argmax")
-
-
-@op(method=True, differentiable=False)
-def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """The index of the first minimum: of the flattened tensor, or along ``dim``."""
-    return _position(input, dim, keepdim, "argmin")
-
-
 def _predicate(input: Tensor, dim: Any, keepdim: bool, name: str) -> Tensor:
     nothing = isinstance(dim, Sequence) and not dim  # here an empty list reduces nothing; sums take it for all
     dims = () if nothing else dimensions(dim, input._data.ndim, name)
@@ -365,66 +251,6 @@ def cumsum_(self: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Ten
         raise RuntimeError(takes("cumsum_", "dtype", f"that of the tensor, {self.dtype}", dtype))
     found = cumsum(self, dim)
     return assign(self, found if self.dtype is dtypes.bool else cast(found, self.dtype), "cumsum_")
-
-
-@op(method=True)
-def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
-    """``log(sum(exp(input)))`` over dimensions, without overflow."""
-    x = as_dtype(input, input.dtype if input.dtype.is_floating_point else dtypes.get_default_dtype())
-    dims = dimensions(dim, x._data.ndim, "logsumexp")
-    if x._data.size == 0:
-        return sum(x.exp(), dims, keepdim).log()
-    top = amax(x.detach(), dims, True)
-    top = top.masked_fill(top.isinf(), 0.0)
-    out = (x - top).exp().sum(dims, True).log() + top
-    return out if keepdim else out.reshape([s for i, s in enumerate(x.shape) if i not in dims])
-
-
-@op(method=True)
-def norm(
-    input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None
-) -> Tensor:
-    """The p-norm over dimensions, of the elements taken as a vector; ``"fro"`` is 2.
-
-    ``inf`` and ``-inf`` give the largest and the smallest absolute value, 0 the number of non-zero elements.
-    """
-    input = input if dtype is None else cast(input, dtype)
-    dims = dimensions(dim, input._data.ndim, "norm")
-    if not input.dtype.is_floating_point:
-        raise RuntimeError(takes("norm", "input", "a floating-point tensor", input.dtype))
-    order = 2.0 if p in ("fro", None) else float(p)
-    if order == 2:
-        return _root_of_squares(input, dims, keepdim)
-    magnitude = input.abs()
-    if order == math.inf:
-        return amax(magnitude, dims, keepdim)
-    if order == -math.inf:
-        return amin(magnitude, dims, keepdim)
-    if order == 0:
-        return sum((input != 0).to(input.dtype), dims, keepdim)
-    if order == 1:
-        return sum(magnitude, dims, keepdim)
-    return sum(magnitude**order, dims, keepdim) ** (1 / order)
-
-
-class VectorNorm2(Reduction):
-    """The Euclidean norm; its gradient ``x / |x|`` is 0 at 0."""
-
-    keep_inputs = (0,)
-    keep_outputs = (0,)
-
-    def forward(self, x: Any) -> Any:
-        wide = x.astype(accumulator(x.dtype), copy=False)
-        return self.xp.sqrt((wide * wide).sum(axis=self.dims, keepdims=self.keepdim)).astype(x.dtype, copy=False)
-
-    def backward(self, g: Tensor) -> Tensor:
-        x, y = self.saved
-        slope = x / self.spread(y, x.shape)
-        return self.spread(g, x.shape) * slope.masked_fill(self.spread(y.detach() == 0, x.shape), 0.0)
-
-
-def _root_of_squares(input: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
-    return VectorNorm2(dims, keepdim)(input)
 
 
 @op(method=True, differentiable=False)

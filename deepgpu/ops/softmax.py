@@ -1,4 +1,4 @@
-"""Softmax and its logarithm."""
+"""Softmax, its logarithm, and the logarithm of a sum of exponentials."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Any
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
+from deepgpu.ops.broadcast import floating
 from deepgpu.ops.cast import cast
-from deepgpu.ops.dims import dimension
+from deepgpu.ops.dims import dimension, dimensions
+from deepgpu.ops.extrema import amax
 from deepgpu.ops.op import op
+from deepgpu.ops.reduction import sum
 from deepgpu.tensor import Tensor
 
 
@@ -131,3 +134,16 @@ def softmin(input: Tensor, dim: int | None = None, dtype: dtypes.dtype | None = 
     """``softmax(-input)``; see :func:`softmax`."""
     x, d = _prepared(input, dim, dtype, "softmin")
     return _softmax(-x, d)
+
+
+@op(method=True)
+def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
+    """``log(sum(exp(input)))`` over dimensions, without overflow."""
+    x = floating(input)
+    dims = dimensions(dim, x._data.ndim, "logsumexp")
+    if x._data.size == 0:
+        return sum(x.exp(), dims, keepdim).log()
+    top = amax(x.detach(), dims, True)
+    top = top.masked_fill(top.isinf(), 0.0)
+    out = (x - top).exp().sum(dims, True).log() + top
+    return out if keepdim else out.reshape([s for i, s in enumerate(x.shape) if i not in dims])

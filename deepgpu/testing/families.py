@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from deepgpu.testing.entry import Failure
 from deepgpu.testing.samples import Maker, Sample
 
 SHAPES: tuple[tuple[int, ...], ...] = ((), (5,), (3, 4), (2, 3, 4), (2, 3, 4, 5), (0,), (2, 0, 3), (1, 1))
@@ -80,3 +81,28 @@ def reduction_of_one(make: Maker) -> Iterator[Sample]:
     for sample in reduction(make):
         if not isinstance(sample.kwargs.get("dim"), tuple):
             yield sample
+
+
+def calls(*cases: tuple[Any, ...], **kwargs: Any) -> Callable[[Maker], Iterator[Sample]]:
+    """Samples from ``(shape of the tensor, argument, argument, ...)``."""
+
+    def samples(make: Maker) -> Iterator[Sample]:
+        for shape, *rest in cases:
+            yield Sample(make(*shape), *rest, **kwargs)
+
+    return samples
+
+
+def joined(*sources: Callable[[Maker], Iterator[Sample]]) -> Callable[[Maker], Iterator[Sample]]:
+    """The samples of all sources."""
+    return lambda make: (sample for source in sources for sample in source(make))
+
+
+def failures(name: str, *cases: tuple[Any, ...]) -> Callable[[Maker], Iterator[Failure]]:
+    """Failures from ``(pattern, shape of the tensor, argument, ...)``; the message names the op before the pattern."""
+
+    def errors(make: Maker) -> Iterator[Failure]:
+        for pattern, shape, *rest in cases:
+            yield Failure(Sample(make(*shape), *rest), rf"`{name}`.*{pattern}")
+
+    return errors

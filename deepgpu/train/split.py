@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from deepgpu.ops.creation import randperm
+from deepgpu.ops.sampling import randperm
 from deepgpu.random import Generator
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from deepgpu.errors import takes
 from deepgpu.ops.creation import full
-from deepgpu.ops.shape import cat, stack
+from deepgpu.ops.joining import cat, stack
 from deepgpu.tensor import Tensor
 from deepgpu.vision.transforms.functional.image import pillow
 

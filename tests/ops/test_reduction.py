@@ -58,31 +58,6 @@ def products(make: Maker) -> Iterator[Sample]:
     yield Sample(make(3, 4), dim=1, dtype=dg.float64)
 
 
-def extrema(make: Maker) -> Iterator[Sample]:
-    for sample in reduction(make):
-        yield Sample(make.distinct(*sample.args[0].shape), **sample.kwargs)
-    yield Sample(make.values([[1, 2, 2], [3, 3, 3]])).at_kink()
-    yield Sample(make.values([[1, 2, 2], [3, 3, 3]]), dim=1).at_kink()
-    yield Sample(make(2, 0, 3), dim=0)
-    yield Sample(make.special()).forward_only()
-
-
-def extrema_of_one(make: Maker) -> Iterator[Sample]:
-    for sample in reduction_of_one(make):
-        yield Sample(make.distinct(*sample.args[0].shape), **sample.kwargs)
-    yield Sample(make.values([[1, 2, 2], [3, 3, 3]])).at_kink()
-    yield Sample(make.values([[1, 2, 2], [3, 3, 3]]), dim=1).at_kink()
-    yield Sample(make.values([[1, 2, 2], [3, 3, 3]]), 0, True).at_kink()
-    yield Sample(make(2, 0, 3), dim=0)
-    yield Sample(make.special()).forward_only()
-    yield Sample(make.special(), dim=0).forward_only()
-
-
-def extrema_and_pairs(make: Maker) -> Iterator[Sample]:
-    yield from extrema_of_one(make)
-    yield Sample(make(3, 4), make(4))
-
-
 def running(make: Maker) -> Iterator[Sample]:
     for dim in (0, 1, -1):
         yield Sample(make(2, 3, 4), dim)
@@ -90,38 +65,6 @@ def running(make: Maker) -> Iterator[Sample]:
     yield Sample(make(2, 0, 3), 1)
     yield Sample(make(2, 3, 4, 5), dim=1)
     yield Sample(make(3, 4), 1, dtype=dg.float64)
-
-
-def exponentials(make: Maker) -> Iterator[Sample]:
-    for sample in reduction(make):
-        if "dim" in sample.kwargs:
-            yield sample
-    yield Sample(make(2, 0, 3), dim=1).gradient_only()
-    yield Sample(make.values([[100, 101], [-100, -101]]), 1)
-    if make.is_floating:
-        yield Sample(make.values([[np.inf, 1], [-np.inf, -np.inf], [np.nan, 1]]), 1).forward_only()
-        yield Sample(make.values([[-np.inf, 1], [2, -np.inf]]), 1).at_kink()
-
-
-def norms(make: Maker) -> Iterator[Sample]:
-    for sample in reduction(make):
-        if sample.kwargs.get("dim") != (0, 1, 2):  # PyTorch takes "fro" of three dimensions for a matrix norm
-            yield sample
-    for p in ("fro", 1, 2, 3, 0, 0.5, float("inf"), float("-inf")):
-        for kwargs in ({}, {"dim": 1}, {"dim": (0, 2), "keepdim": True}):
-            sample = Sample(make(2, 3, 4), p, **kwargs)
-            yield sample.forward_only() if p == 0 else sample
-    yield Sample(make.values([[0, 0], [1, 0]]), 2, 1).gradient_only()
-    yield Sample(make.values([[0, 0], [1, 0]]), 1, 1).gradient_only()
-    yield Sample(make(3, 4), "fro", 0)
-
-
-def empty_extremum(name: str) -> Any:
-    def errors(make: Maker) -> Iterator[Failure]:
-        yield Failure(Sample(make(2, 0, 3), dim=1), rf"`{name}`.*\(2, 0, 3\)")
-        yield Failure(Sample(make(2, 3), dim=2), rf"`{name}`.*`dim`.*2")
-
-    return errors
 
 
 def no_such_dim(name: str, twice: bool = True) -> Any:
@@ -145,17 +88,9 @@ ENTRIES = [
     OpEntry("var", spread, no_such_dim("var")),
     OpEntry("std", spread, no_such_dim("std")),
     OpEntry("prod", products, no_such_dim("prod", twice=False), domain=(0.3, 1.5)),
-    OpEntry("amax", extrema, empty_extremum("amax")),
-    OpEntry("amin", extrema, empty_extremum("amin")),
-    OpEntry("max", extrema_and_pairs, empty_extremum("max")),
-    OpEntry("min", extrema_and_pairs, empty_extremum("min")),
-    OpEntry("argmax", extrema_of_one, empty_extremum("argmax"), differentiable=False),
-    OpEntry("argmin", extrema_of_one, empty_extremum("argmin"), differentiable=False),
     OpEntry("any", with_empty, no_such_dim("any"), differentiable=False),
     OpEntry("all", with_empty, no_such_dim("all"), differentiable=False),
     OpEntry("cumsum", running, skip={"inplace:bool": "PyTorch takes 0-d and empty bool tensors only"}),
-    OpEntry("logsumexp", exponentials),
-    OpEntry("norm", norms, reference="Tensor.norm"),
     OpEntry(
         "count_nonzero",
         lambda make: (
@@ -168,17 +103,6 @@ ENTRIES = [
 
 class TestReduction(OpTests):
     entries = ENTRIES
-
-
-def test_max_gives_a_named_tuple() -> None:
-    x = dg.tensor([[1.0, 3.0], [4.0, 2.0]])
-    for name in ("max", "min"):
-        found = getattr(x, name)(dim=1)
-        values, indices = found
-        assert found.values is values
-        assert found.indices is indices
-        assert indices.dtype is dg.int64
-        assert tuple(found) == (values, indices)
 
 
 @pytest.mark.parametrize("dtype", [dg.float16, dg.bfloat16])

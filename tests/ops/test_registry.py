@@ -93,6 +93,8 @@ DOCUMENTED: dict[str, set[str]] = {
     "var": {"input", "dim", "unbiased", "correction", "keepdim"},
     "split": {"tensor", "split_size_or_sections", "dim"},
     "squeeze": {"input", "dim"},
+    "clamp_min": {"input", "min"},
+    "clamp_max": {"input", "max"},
     "view": {"input", "size"},
     "to": {"input", "args", "device", "dtype", "non_blocking", "copy", "memory_format"},
 }

@@ -9,34 +9,7 @@ import torch
 
 import deepgpu as dg
 from deepgpu.testing import Failure, Maker, OpEntry, OpTests, Sample
-from deepgpu.testing.families import unary
-
-Samples = Callable[[Maker], Iterator[Sample]]
-
-
-def calls(*cases: tuple[Any, ...], **kwargs: Any) -> Samples:
-    """Samples from ``(shape, argument, argument, ...)``."""
-
-    def samples(make: Maker) -> Iterator[Sample]:
-        for shape, *rest in cases:
-            yield Sample(make(*shape), *rest, **kwargs)
-
-    return samples
-
-
-def joined(*sources: Samples) -> Samples:
-    return lambda make: (sample for source in sources for sample in source(make))
-
-
-def failures(name: str, *cases: tuple[Any, ...]) -> Callable[[Maker], Iterator[Failure]]:
-    """Failures from ``(pattern, shape, argument, ...)``."""
-
-    def errors(make: Maker) -> Iterator[Failure]:
-        for pattern, shape, *rest in cases:
-            yield Failure(Sample(make(*shape), *rest), rf"`{name}`.*{pattern}")
-
-    return errors
-
+from deepgpu.testing.families import calls, failures, joined, unary
 
 reshapes = calls(
     ((3, 4), (4, 3)),
@@ -51,6 +24,7 @@ reshapes = calls(
     ((2, 3, 4), (2, 12)),
 )
 
+
 reshape_errors = [
     (r"`shape`.*12.*\[5, 2\]", (3, 4), (5, 2)),
     (r"`shape`.*12.*\[5, -1\]", (3, 4), (5, -1)),
@@ -64,44 +38,6 @@ def views(make: Maker) -> Iterator[Sample]:
     yield from reshapes(make)
 
 
-def cats(make: Maker) -> Iterator[Sample]:
-    yield Sample([make(2, 3), make(4, 3)])
-    yield Sample((make(2, 3), make(2, 1), make(2, 0)), 1)
-    yield Sample([make(2, 3), make(2, 3)], dim=-1)
-    yield Sample([make(2, 3)], 0)
-    yield Sample([make(3), make(0)], 0)
-    yield Sample([make(0), make(2, 3)], 0)
-    yield Sample([make(0), make(0)], 0)
-    yield Sample([make(2, 3, 4, 5), make(2, 1, 4, 5)], 1)
-    yield Sample([make(2), np.array([1, 2])], 0)
-    yield Sample([np.array([1, 2], np.uint8), make(2), np.array([True])], 0)
-    yield Sample([make(0), np.array([[1, 2]])], 0).forward_only()
-    x = make(2, 2)
-    yield Sample([x, x, x], 1)
-
-
-def cat_errors(make: Maker) -> Iterator[Failure]:
-    yield Failure(Sample([make(2, 3), make(2, 4)], 0), r"`cat`.*tensors\[1\].*\(2, 3\).*\(2, 4\)")
-    yield Failure(Sample([make(2, 3), make(3)], 0), r"`cat`.*tensors\[1\].*\(3,\)")
-    yield Failure(Sample([make(), make()], 0), "`cat`.*0-d")
-    yield Failure(Sample([make(2, 3)], 2), "`cat`.*`dim`.*2")
-    yield Failure(Sample([make(2), 3], 0), r"`cat`.*tensors\[1\].*int")
-
-
-def stacks(make: Maker) -> Iterator[Sample]:
-    yield Sample([make(2, 3), make(2, 3)])
-    for dim in (0, 1, 2, -1, -3):
-        yield Sample([make(2, 3), make(2, 3), make(2, 3)], dim)
-    yield Sample([make(), make()], 0)
-    yield Sample([make(0), make(0)], 1)
-    yield Sample((make(2), np.array([1, 2])))
-
-
-def stack_errors(make: Maker) -> Iterator[Failure]:
-    yield Failure(Sample([make(2, 3), make(3, 2)]), r"`stack`.*tensors\[1\].*\(2, 3\).*\(3, 2\)")
-    yield Failure(Sample([make(2, 3), make(2, 3)], 3), "`stack`.*`dim`.*3")
-
-
 def broadcasts(make: Maker) -> Iterator[Sample]:
     yield Sample(make(2, 3), make(3), make())
     yield Sample(make(2, 1), make(1, 3))
@@ -113,7 +49,10 @@ def broadcast_errors(make: Maker) -> Iterator[Failure]:
 
 
 ONE_DIM = (((3,), 0), ((2, 3), 1), ((2, 3, 4), -2), ((2, 0), 1))
+
+
 PAIRS = (((2, 3), 0, 1), ((2, 3, 4), 0, 2), ((2, 3, 4), -1, 1), ((), 0, -1), ((3,), 0, 0), ((2, 0, 3), 1, 2))
+
 
 ENTRIES = [
     OpEntry("reshape", reshapes, failures("reshape", *reshape_errors), reference="reshape"),
@@ -192,81 +131,6 @@ ENTRIES = [
     ),
     OpEntry("broadcast_to", calls(((3, 1), (2, 3, 4)), ((), (2,)), ((3,), (3,))), reference="broadcast_to"),
     OpEntry("broadcast_tensors", broadcasts, broadcast_errors),
-    OpEntry(
-        "repeat",
-        calls(((2, 3), (2, 2)), ((3,), (2, 1, 2)), ((), (3,)), ((2, 3), (0, 1)), ((2, 0), (2, 2)), ((2,), (1,))),
-        failures("repeat", (r"`repeats`.*2.*\(2,\)", (2, 3), (2,)), ("`repeats`.*-1", (2,), (-1,))),
-    ),
-    OpEntry(
-        "narrow",
-        calls(((4, 3), 0, 1, 2), ((4, 3), 1, 0, 3), ((4, 3), -1, -2, 2), ((4, 3), 0, 4, 0), ((2, 3, 4, 5), 1, 1, 2)),
-        failures(
-            "narrow",
-            ("3 .* 2.*size 4", (4, 3), 0, 3, 2),
-            ("`dim`.*2", (4, 3), 2, 0, 1),
-            ("-1", (4, 3), 0, 0, -1),
-            ("-5", (4, 3), 0, -5, 1),
-        ),
-    ),
-    OpEntry(
-        "select",
-        calls(((4, 3), 0, 1), ((4, 3), 1, -1), ((4,), 0, 2), ((2, 3, 4, 5), 1, 2)),
-        failures("select", ("`index`.*4", (4, 3), 0, 4), ("`index`.*-5", (4, 3), 0, -5), ("`dim`.*2", (4, 3), 2, 0)),
-    ),
-    OpEntry(
-        "split",
-        calls(((5, 2), 2), ((5, 2), [1, 4]), ((5, 2), 1, 1), ((2, 6), (2, 0, 4), -1), ((0, 2), 2), ((5,), 7)),
-        failures("split", ("`split_size`.*-1", (5,), -1), ("`split_sizes`.*5", (5,), [2, 2]), ("`dim`.*1", (5,), 2, 1)),
-    ),
-    OpEntry(
-        "chunk",
-        calls(((5, 2), 2), ((5, 2), 3), ((6, 2), 4), ((2, 6), 4, 1), ((2, 3), 7, -1), ((0,), 2)),
-        failures("chunk", ("`chunks`.*0", (5,), 0)),
-    ),
-    OpEntry(
-        "unbind", calls(((2, 3),), ((2, 3), 1), ((3,), 0), ((2, 3, 4), -1), ((2, 0), 0)), failures("unbind", ("", ()))
-    ),
-    OpEntry("cat", cats, cat_errors, keeps_layout=True),
-    OpEntry("stack", stacks, stack_errors),
-    OpEntry(
-        "flip",
-        calls(((2, 3), (0,)), ((2, 3), [0, 1]), ((2, 3, 4), (-1, 0)), ((), ()), ((2, 0), (1,)), ((2, 3), ())),
-        failures("flip", ("`dims`.*2", (2, 3), (2,)), ("twice", (2, 3), (0, 0))),
-    ),
-    OpEntry(
-        "roll",
-        calls(
-            ((5,), 2),
-            ((2, 3), 1),
-            ((2, 3), 1, 0),
-            ((2, 3), -1, -1),
-            ((2, 3, 4), (1, 2), (0, 2)),
-            ((2, 3), (1, 1), (0, 0)),
-            ((0, 2), 1, 0),
-            ((), 3),
-        ),
-        failures("roll", ("`shifts`.*`dims`", (2, 3), (1, 2), (0,)), ("`dims`.*2", (2, 3), 1, 2)),
-    ),
-    OpEntry(
-        "tril",
-        calls(((3, 4),), ((3, 4), 1), ((3, 4), -1), ((2, 3, 3), 0), ((0, 3),), ((3, 3), 5)),
-        failures("tril", (r"`input`.*\(3,\)", (3,))),
-    ),
-    OpEntry(
-        "triu",
-        calls(((3, 4),), ((3, 4), 1), ((3, 4), -1), ((2, 3, 3), 0), ((0, 3),), ((3, 3), -5)),
-        failures("triu", (r"`input`.*\(3,\)", (3,))),
-    ),
-    OpEntry(
-        "diagonal",
-        calls(((3, 4),), ((3, 4), 1), ((3, 4), -2), ((2, 3, 4), 0, 1, 2), ((2, 3, 4), 1, -1, 0), ((2, 3), 5)),
-        failures("diagonal", ("`dim1`.*`dim2`", (3, 4), 0, 1, 1), ("`dim2`.*1", (3,))),
-    ),
-    OpEntry(
-        "diag",
-        calls(((3,),), ((3,), 1), ((3,), -2), ((3, 4),), ((3, 4), 1), ((3, 4), -1), ((0,),)),
-        failures("diag", (r"\(2, 2, 2\)", (2, 2, 2))),
-    ),
 ]
 
 
@@ -365,13 +229,6 @@ def test_views_of_strided_tensors_match_torch() -> None:
             ours, theirs = dg.tensor(data).permute(*order), torch.tensor(data).permute(*order)
             shared = ours.reshape(shape).data_ptr() == ours.data_ptr()
             assert shared == (theirs.reshape(shape).data_ptr() == theirs.data_ptr()), (order, shape)
-
-
-def test_cat_of_channels_last_images() -> None:
-    a = dg.randn(2, 3, 4, 5).contiguous(memory_format=dg.channels_last)
-    b = dg.randn(2, 2, 4, 5).contiguous(memory_format=dg.channels_last)
-    both = dg.cat([a, b], 1)
-    assert both.is_contiguous(memory_format=dg.channels_last)
 
 
 def test_in_place_shape_methods_change_the_tensor_itself() -> None:

@@ -10,6 +10,7 @@ import torch
 import deepgpu as dg
 import deepgpu.nn.functional as F
 from deepgpu.testing import FLOATING, Failure, Maker, OpEntry, OpTests, Sample
+from deepgpu.testing.families import reduction
 
 NAMES = ("softmax", "log_softmax", "softmin")
 
@@ -41,6 +42,17 @@ def extremes(make: Maker) -> Iterator[Sample]:
         yield Sample(make.values(value), 0).forward_only()
 
 
+def exponentials(make: Maker) -> Iterator[Sample]:
+    for sample in reduction(make):
+        if "dim" in sample.kwargs:
+            yield sample
+    yield Sample(make(2, 0, 3), dim=1).gradient_only()
+    yield Sample(make.values([[100, 101], [-100, -101]]), 1)
+    if make.is_floating:
+        yield Sample(make.values([[np.inf, 1], [-np.inf, -np.inf], [np.nan, 1]]), 1).forward_only()
+        yield Sample(make.values([[-np.inf, 1], [2, -np.inf]]), 1).at_kink()
+
+
 def failures(name: str) -> Any:
     def errors(make: Maker) -> Iterator[Failure]:
         yield Failure(Sample(make(2, 3), 2), rf"`{name}`: `dim` takes.*\[-2, 1\], but got 2")
@@ -52,6 +64,7 @@ def failures(name: str) -> Any:
 
 
 ENTRIES = [
+    OpEntry("logsumexp", exponentials),
     *[OpEntry(name, rows, failures(name), dtypes=FLOATING, reference=f"nn.functional.{name}") for name in NAMES],
     *[
         OpEntry(

@@ -41,6 +41,7 @@ from deepgpu.ops.loss import one_hot
 from deepgpu.ops.matmul import linear
 from deepgpu.ops.norm import batch_norm
 from deepgpu.ops.pad import pad
-from deepgpu.ops.pointwise import sigmoid, tanh
+from deepgpu.ops.pointwise import sigmoid
 from deepgpu.ops.pool import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d
 from deepgpu.ops.softmax import log_softmax, softmax, softmin
+from deepgpu.ops.trigonometry import tanh

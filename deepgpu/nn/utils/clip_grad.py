@@ -8,8 +8,8 @@ from typing import Any
 
 from deepgpu.autograd.grad_mode import no_grad
 from deepgpu.ops.creation import tensor
-from deepgpu.ops.reduction import norm
-from deepgpu.ops.shape import stack
+from deepgpu.ops.joining import stack
+from deepgpu.ops.vector_norm import norm
 from deepgpu.tensor import Tensor
 
 

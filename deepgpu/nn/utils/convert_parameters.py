@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from deepgpu.errors import takes
-from deepgpu.ops.shape import cat
+from deepgpu.ops.joining import cat
 from deepgpu.tensor import Tensor
 
 

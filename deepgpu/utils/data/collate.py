@@ -10,7 +10,7 @@ import numpy as np
 
 from deepgpu import dtypes
 from deepgpu.ops.creation import as_tensor, tensor
-from deepgpu.ops.shape import stack
+from deepgpu.ops.joining import stack
 from deepgpu.tensor import Tensor
 from deepgpu.utils.data.samples import Samples
 

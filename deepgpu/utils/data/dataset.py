@@ -9,7 +9,8 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
-from deepgpu.ops.creation import as_tensor, randperm
+from deepgpu.ops.creation import as_tensor
+from deepgpu.ops.sampling import randperm
 from deepgpu.random import Generator, default_generator
 from deepgpu.tensor import Tensor
 from deepgpu.utils.data.samples import Samples

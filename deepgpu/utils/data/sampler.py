@@ -8,7 +8,8 @@ from typing import Any, Generic, TypeVar
 
 from deepgpu import dtypes
 from deepgpu.errors import takes
-from deepgpu.ops.creation import as_tensor, randint, randperm
+from deepgpu.ops.creation import as_tensor
+from deepgpu.ops.sampling import randint, randperm
 from deepgpu.random import Generator, default_generator
 
 T_co = TypeVar("T_co", covariant=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from deepgpu.ops.creation import randint, randn
+from deepgpu.ops.sampling import randint, randn
 from deepgpu.random import Generator
 from deepgpu.vision.datasets.vision import VisionDataset
 from deepgpu.vision.transforms.functional import to_pil_image

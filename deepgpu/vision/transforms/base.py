@@ -6,7 +6,7 @@ from typing import Any
 
 from deepgpu.nn.modules.module import Module
 from deepgpu.ops.creation import from_numpy
-from deepgpu.ops.shape import stack
+from deepgpu.ops.joining import stack
 from deepgpu.random import default_generator
 from deepgpu.tensor import Tensor
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from deepgpu.errors import takes
 from deepgpu.ops.creation import from_numpy
-from deepgpu.ops.pointwise import masked_fill
+from deepgpu.ops.selection import masked_fill
 from deepgpu.random import default_generator
 from deepgpu.tensor import Tensor
 from deepgpu.vision.transforms import functional as F

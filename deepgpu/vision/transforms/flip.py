@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deepgpu.ops.pointwise import where
+from deepgpu.ops.selection import where
 from deepgpu.tensor import Tensor
 from deepgpu.vision.transforms import functional as F
 from deepgpu.vision.transforms.base import RandomTransform, chance, chances

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepgpu.errors import takes
-from deepgpu.ops.creation import rand
-from deepgpu.ops.shape import stack
+from deepgpu.ops.joining import stack
+from deepgpu.ops.sampling import rand
 from deepgpu.tensor import Tensor
 from deepgpu.vision.transforms import functional as F
 from deepgpu.vision.transforms.base import RandomTransform, Transform, chance, integer, uniform

@@ -13,8 +13,8 @@ import numpy as np
 from deepgpu import dtypes
 from deepgpu.errors import takes
 from deepgpu.ops.creation import from_numpy
-from deepgpu.ops.pointwise import where
-from deepgpu.ops.shape import cat, stack
+from deepgpu.ops.joining import cat, stack
+from deepgpu.ops.selection import where
 from deepgpu.tensor import Tensor
 from deepgpu.vision.transforms.functional.conversion import convert_image_dtype, pil_to_tensor, to_pil_image
 from deepgpu.vision.transforms.functional.image import get_dimensions, is_image, pillow

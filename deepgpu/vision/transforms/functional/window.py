@@ -8,7 +8,7 @@ import numpy as np
 
 from deepgpu.errors import takes
 from deepgpu.ops.creation import as_tensor, full
-from deepgpu.ops.shape import flip
+from deepgpu.ops.rearrangement import flip
 from deepgpu.tensor import Tensor
 from deepgpu.vision.transforms.functional.conversion import pil_to_tensor, to_pil_image
 from deepgpu.vision.transforms.functional.image import get_dimensions, is_image, pillow, size_pair

@@ -1,0 +1,168 @@
+"""Circular and hyperbolic functions, in radians."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deepgpu.autograd.node import Node
+from deepgpu.ops.broadcast import floating
+from deepgpu.ops.op import alias, op
+from deepgpu.tensor import Tensor
+
+
+class Sin(Node):
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.sin(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return g * x.cos()
+
+
+class Cos(Node):
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.cos(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return -g * x.sin()
+
+
+class Tan(Node):
+    keep_outputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.tan(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (y,) = self.saved
+        return g * (y * y + 1)
+
+
+class Asin(Node):
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.arcsin(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return g * (1 - x * x).rsqrt()
+
+
+class Acos(Node):
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.arccos(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return -g * (1 - x * x).rsqrt()
+
+
+class Atan(Node):
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.arctan(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return g / (x * x + 1)
+
+
+class Sinh(Node):
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.sinh(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return g * x.cosh()
+
+
+class Cosh(Node):
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.cosh(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return g * x.sinh()
+
+
+class Tanh(Node):
+    keep_outputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.tanh(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (y,) = self.saved
+        return g * (1 - y * y)
+
+
+@op(method=True, inplace=True)
+def sin(input: Tensor) -> Tensor:
+    """The sine of an angle in radians."""
+    return Sin()(floating(input))
+
+
+@op(method=True, inplace=True)
+def cos(input: Tensor) -> Tensor:
+    """The cosine of an angle in radians."""
+    return Cos()(floating(input))
+
+
+@op(method=True, inplace=True)
+def tan(input: Tensor) -> Tensor:
+    """The tangent of an angle in radians."""
+    return Tan()(floating(input))
+
+
+@op(method=True, inplace=True)
+def asin(input: Tensor) -> Tensor:
+    """The arc sine, in radians."""
+    return Asin()(floating(input))
+
+
+@op(method=True, inplace=True)
+def acos(input: Tensor) -> Tensor:
+    """The arc cosine, in radians."""
+    return Acos()(floating(input))
+
+
+@op(method=True, inplace=True)
+def atan(input: Tensor) -> Tensor:
+    """The arc tangent, in radians."""
+    return Atan()(floating(input))
+
+
+@op(method=True, inplace=True)
+def sinh(input: Tensor) -> Tensor:
+    """The hyperbolic sine."""
+    return Sinh()(floating(input))
+
+
+@op(method=True, inplace=True)
+def cosh(input: Tensor) -> Tensor:
+    """The hyperbolic cosine."""
+    return Cosh()(floating(input))
+
+
+@op(method=True, inplace=True)
+def tanh(input: Tensor) -> Tensor:
+    """The hyperbolic tangent."""
+    return Tanh()(floating(input))
+
+
+arcsin = alias("arcsin", asin)
+arccos = alias("arccos", acos)
+arctan = alias("arctan", atan)
