@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+import deepgpu
 from deepgpu.cli.options import Device, newest_run
 
 
@@ -22,15 +23,13 @@ def predict(
     device: Device = "auto",
 ) -> None:
     """The classes of images, with probabilities."""
-    from deepgpu.autograd import no_grad
-    from deepgpu.ops.shape import stack
     from deepgpu.train.device import choose_device
 
     net, transform, classes = _from_weights(model, weights) if model or weights else _from_run(run)
     chosen = choose_device(device)
     net = net.to(chosen)
-    batch = stack([transform(_opened(path, invert)) for path in images])
-    with no_grad():
+    batch = deepgpu.stack([transform(_opened(path, invert)) for path in images])
+    with deepgpu.no_grad():
         probabilities = net(batch.to(chosen)).softmax(1).cpu().numpy()
     for path, p in zip(images, probabilities, strict=True):
         best = p.argsort()[::-1][:top]
@@ -67,9 +66,8 @@ def _opened(path: Path, invert: bool) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"there is no image file {path}")
     try:
-        image = module.open(path)
-        image.load()
+        with open(path, "rb") as file:
+            image = module.open(file).convert("RGB")
     except (OSError, SyntaxError) as error:
         raise ValueError(f"{path} is no image, or damaged: {error}") from None
-    image = image.convert("RGB")
     return image.point(lambda value: 255 - value) if invert else image
