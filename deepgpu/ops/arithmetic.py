@@ -9,7 +9,7 @@ import numpy as np
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
-from deepgpu.ops.broadcast import binary_operator, elementwise, promoted, refuse_bools, unbroadcast
+from deepgpu.ops.broadcast import binary_operator, elementwise, promoted, refuse_bools, unbroadcast, with_number
 from deepgpu.ops.op import alias, op
 from deepgpu.tensor import Tensor, method
 
@@ -21,7 +21,9 @@ class Binary(Node):
     """Its public name, for messages."""
 
     def forward(self, a: Any, b: Any) -> Any:
-        self.shapes = getattr(a, "shape", None), getattr(b, "shape", None)
+        self.shapes = shapes = getattr(a, "shape", None), getattr(b, "shape", None)
+        if None in shapes:
+            return with_number(self.compute, a, b)
         return elementwise(self.op, self.compute, a, b)
 
     def compute(self, a: Any, b: Any) -> Any:

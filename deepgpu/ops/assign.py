@@ -70,6 +70,14 @@ def assign(target: Tensor, result: Tensor, op: str, was: Tensor | None = None) -
     return target
 
 
+def store(target: Tensor, values: Any, op: str) -> Tensor:
+    """Write raw values, which may broadcast, where nothing is recorded: neither side has a history."""
+    _refuse_overlap(target, op)
+    target._data[...] = values
+    target._shared_version().count += 1
+    return target
+
+
 def _refuse_leaves(target: Tensor, op: str) -> None:
     base = target if target._view is None else target._view.base
     if base.requires_grad and base.is_leaf:

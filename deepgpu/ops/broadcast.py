@@ -81,31 +81,33 @@ def floating(x: Tensor) -> Tensor:
     return x if x.dtype.is_floating_point else cast(x, dtypes.get_default_dtype())
 
 
-def elementwise(name: str, compute: Callable[..., Any], *operands: Any) -> Any:
-    """``compute`` of raw arrays of one dtype that broadcast, and of numbers.
+def elementwise(name: str, compute: Callable[..., Any], *arrays: Any) -> Any:
+    """``compute`` of raw arrays of one dtype that broadcast.
 
     Raises
     ------
     RuntimeError
         If the shapes do not broadcast.
     """
-    arrays = [x for x in operands if hasattr(x, "shape")]
-    if len(arrays) < len(operands):
-        return _with_numbers(compute, arrays[0].dtype, operands)
     try:
-        return compute(*operands)
+        return compute(*arrays)
     except ValueError:
         check_shapes(name, *[x.shape for x in arrays])
         raise
 
 
-def _with_numbers(compute: Callable[..., Any], dtype: Any, operands: Sequence[Any]) -> Any:
-    """A number takes part in the arrays' dtype; the half types are computed in float32 where it has no exact value."""
-    typed = [x if hasattr(x, "shape") else scalar(x, dtype) for x in operands]
-    if dtype.itemsize != 2 or dtype.kind in "iu" or all(t is x or t == x for t, x in zip(typed, operands, strict=True)):
-        return compute(*typed)
-    wide = [x.astype(np.float32) if hasattr(x, "shape") else np.float32(x) for x in operands]
-    return compute(*wide).astype(dtype)
+def with_number(compute: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+    """``compute`` of a raw array and a Python number, or the other way round, in the dtype of the array.
+
+    The half types are computed in float32 where they have no exact value for the number.
+    """
+    array, value = (a, b) if hasattr(a, "shape") else (b, a)
+    dtype = array.dtype
+    typed = scalar(value, dtype)
+    if dtype.itemsize != 2 or dtype.kind in "iu" or typed == value:
+        return compute(a, typed) if array is a else compute(typed, b)
+    wide, value = array.astype(np.float32), np.float32(value)
+    return (compute(wide, value) if array is a else compute(value, wide)).astype(dtype)
 
 
 def scalar(value: Any, dtype: Any) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from deepgpu.autograd.grad_mode import state
 from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
-from deepgpu.ops.assign import assign
+from deepgpu.ops.assign import assign, store
 from deepgpu.ops.broadcast import fitting
 from deepgpu.ops.op import number
 from deepgpu.ops.sampling import rand, randn
@@ -26,10 +27,15 @@ def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
 def copy_into(self: Tensor, src: Tensor, op: str) -> Tensor:
     """:func:`copy_`, under the name of another op."""
     result = src.to(device=self.device, dtype=self.dtype)
+    if self._view is not None:
+        self._refresh_view()
+    if not state.enabled or not (self.requires_grad or result.requires_grad):
+        if not _expands(result._data.shape, self._data.shape):
+            raise _no_fit(self, src, op)
+        return store(self, result._data, op)
     if result._data.shape != self._data.shape:
         if not _expands(result._data.shape, self._data.shape):
-            expected = f"what broadcasts to shape {tuple(self.shape)}"
-            raise RuntimeError(takes(op, "src", expected, f"shape {tuple(src.shape)}"))
+            raise _no_fit(self, src, op)
         result = expand(result, *self.shape)
     if result is src:
         version = src._shared_version()  # a shared memory is copied, never taken over
@@ -47,6 +53,10 @@ class Copy(Node):
 
     def backward(self, g: Tensor) -> Tensor:
         return g
+
+
+def _no_fit(self: Tensor, src: Tensor, op: str) -> RuntimeError:
+    return RuntimeError(takes(op, "src", f"what broadcasts to shape {tuple(self.shape)}", f"shape {tuple(src.shape)}"))
 
 
 def _expands(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:

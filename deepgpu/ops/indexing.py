@@ -12,7 +12,7 @@ from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
 from deepgpu.ops.assign import assign
 from deepgpu.ops.broadcast import check_shapes, fitting, unbroadcast
-from deepgpu.ops.creation import as_tensor, full
+from deepgpu.ops.creation import as_tensor
 from deepgpu.ops.dims import dimension
 from deepgpu.ops.fill import copy_into
 from deepgpu.ops.joining import stack
@@ -173,10 +173,12 @@ def getitem(self: Tensor, index: Any) -> Tensor:
 @method(name="__setitem__")
 def setitem(self: Tensor, index: Any, value: Any) -> None:
     """Replace the elements at an index; ``value`` is broadcast."""
-    if not isinstance(value, Tensor):
-        value = as_tensor(value, dtype=self.dtype) if not isinstance(value, (int, float)) else full((), value)
-    value = value.to(device=self.device, dtype=self.dtype)
     parts, basic = _parse(index, self)
+    if isinstance(value, (int, float)):
+        value = self.new_full((), fitting(value, self._data.dtype, "__setitem__", "value"))
+    elif not isinstance(value, Tensor):
+        value = as_tensor(value, dtype=self.dtype)
+    value = value.to(device=self.device, dtype=self.dtype)
     if not basic:
         put = IndexPut(parts, False, "__setitem__")
         assign(self, _checked(put, self, value, op="__setitem__"), "__setitem__")

@@ -328,6 +328,14 @@ def test_set_item_takes_arrays_lists_and_other_dtypes() -> None:
     assert x[0].tolist() == [1, 1, 1]
 
 
+def test_set_item_refuses_what_the_dtype_cannot_hold() -> None:
+    for index in (0, [0]):
+        with pytest.raises(RuntimeError):
+            torch.zeros(2, dtype=torch.uint8)[index] = 300
+        with pytest.raises(RuntimeError, match=r"`__setitem__`.*`value`.*uint8.*300"):
+            dg.zeros(2, dtype=dg.uint8)[index] = 300
+
+
 def test_overlapping_assignment_reads_before_it_writes() -> None:
     for library in (dg, torch):
         x = library.arange(6)
