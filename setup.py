@@ -17,6 +17,9 @@ setup(
     package_dir={f"deepgpu.kernels.{name}": f"kernels/{name}" for name in KERNELS},
     package_data={
         "deepgpu": ["py.typed", "vision/datasets/data/*"],
-        **{package: ["**/*.cu", "**/*.cuh", "**/*.h", "**/*.hpp", "**/*.cpp", "**/*.S", "include/**/*"] for package in kernel_packages},
+        **{
+            package: ["**/*.cu", "**/*.cuh", "**/*.h", "**/*.hpp", "**/*.cpp", "**/*.S", "include/**/*"]
+            for package in kernel_packages
+        },
     },
 )
