@@ -49,8 +49,7 @@ def _interleave(task, planes, image, plane, out, images, pixels, channels, parts
 
 def is_planar(x: Array) -> bool:
     """Whether the pixels of each plane of ``x (N, C, H, W)`` are neighbours in memory."""
-    _, _, height, width = x.shape
-    return x.strides[3] == 4 and x.strides[2] == 4 * width and x.strides[1] % 4 == x.strides[0] % 4 == 0
+    return x.strides[3] == 4 and x.strides[2] == 4 * x.shape[3] and x.strides[1] % 4 == x.strides[0] % 4 == 0
 
 
 def interleave(x: Array, out: Array) -> None:
