@@ -143,7 +143,8 @@ def _cut(x: Tensor, widths: Widths) -> Tensor:
     """Without what negative widths cut off."""
     if all(a >= 0 and b >= 0 for a, b in widths):
         return x
-    return Slice([slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x._data.shape, widths, strict=True)])(x)
+    kept = [slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x._data.shape, widths, strict=True)]
+    return Slice(tuple(kept))(x)
 
 
 def _border_pad(input: Tensor, widths: Widths, pairs: int, mode: str) -> Tensor:
