@@ -24,9 +24,10 @@ import numpy as np
 from numba import get_num_threads
 
 from .conv import Geometry
+from .gemm import NO_FLOOR, RELU
 from .parallel import parallel_for
 from .vector import LANES, Emitter, Int, Pointer, vector_kernel
-from .workspace import workspace
+from .workspace import address, workspace, zeros
 
 Array = Any
 
@@ -235,47 +236,62 @@ def _blocks(down: dict, across: dict, width: int, window: tuple, channels: int) 
     return found
 
 
+class Images(NamedTuple):
+    """The two images ``(N, height, width, channels)``. Addresses in bytes."""
+
+    x: int
+    x_height: int
+    x_width: int
+    y: int
+    y_height: int
+    y_width: int
+    channels: int
+
+
+def _images(x: Array, y: Array) -> Images:
+    return Images(address(x), *x.shape[1:3], address(y), *y.shape[1:])
+
+
 @parallel_for
-def _sum_row(task, x, weights, bias, low, y, row_base, row_class, runs, lists, taps):
+def _sum_row(task, images, weights, bias, low, row_base, row_class, runs, lists, taps):
     """One row of outputs of one image."""
-    _, height, width, channels = x.shape
-    n, p = divmod(task, y.shape[1])
+    x, height, width, y, y_height, y_width, channels = images
+    n, p = divmod(task, y_height)
     for i in range(runs.shape[0]):
         first, step, count, base, x_step = runs[i, 0], runs[i, 1], runs[i, 2], runs[i, 3], runs[i, 4]
         start, number, source_row = 0, 0, 0
         if row_class[p] >= 0:
             start, number, source_row = lists[row_class[p], i, 0], lists[row_class[p], i, 1], row_base[p]
         _weighted_sums(
-            x.ctypes.data + 4 * ((n * height + source_row) * width + base) * channels,
+            x + 4 * ((n * height + source_row) * width + base) * channels,
             x_step * channels,
-            weights.ctypes.data,
+            weights,
             taps.ctypes.data + 16 * start,
             number,
-            y.ctypes.data + 4 * ((n * y.shape[1] + p) * y.shape[2] + first) * channels,
+            y + 4 * (task * y_width + first) * channels,
             step * channels,
-            bias.ctypes.data,
-            low.ctypes.data,
+            bias,
+            low,
             count,
             channels,
         )
 
 
 @parallel_for
-def _sum_rows_of_products(task, gy, x, parts, row_base, row_class, runs, lists, blocks):
-    """One part of a weight gradient: some rows of outputs."""
-    _, height, width, channels = x.shape
-    all_rows = gy.shape[0] * gy.shape[1]
+def _sum_rows_of_products(task, images, rows, parts, row_base, row_class, runs, lists, blocks):
+    """One part of a weight gradient: some of all rows of outputs."""
+    x, height, width, gy, gy_height, gy_width, channels = images
     sums = parts[task]
     sums[:] = 0
-    for row in range(all_rows * task // parts.shape[0], all_rows * (task + 1) // parts.shape[0]):
-        n, p = divmod(row, gy.shape[1])
+    for row in range(rows * task // parts.shape[0], rows * (task + 1) // parts.shape[0]):
+        n, p = divmod(row, gy_height)
         if row_class[p] < 0:
             continue
         for i in range(runs.shape[0]):
             first, count, base, x_step = runs[i, 0], runs[i, 2], runs[i, 3], runs[i, 4]
             start, number = lists[row_class[p], i, 0], lists[row_class[p], i, 1]
-            source = x.ctypes.data + 4 * ((n * height + row_base[p]) * width + base) * channels
-            gradient = gy.ctypes.data + 4 * (row * gy.shape[2] + first) * channels
+            source = x + 4 * ((n * height + row_base[p]) * width + base) * channels
+            gradient = gy + 4 * (row * gy_width + first) * channels
             for done in range(0, count, GROUP):
                 for block in range(start, start + number):
                     _sums_of_products(
@@ -304,15 +320,16 @@ def _sum(x: Array, w: Array, bias: Array | None, relu: bool, y: Array, conv: Geo
     c, _, r, s = w.shape
     tables = _runs(y.shape[1:3], x.shape[1:3], (r, s), conv, c, transposed)
     weights = np.ascontiguousarray(w.reshape(c, r * s).T)
-    shift = np.zeros(c, np.float32) if bias is None else bias
-    low = np.array([0 if relu else -np.inf], np.float32)
-    _sum_row(y.shape[0] * y.shape[1], x, weights, shift, low, y, *tables[:5])
+    shift = zeros(c) if bias is None else bias
+    low = address(RELU if relu else NO_FLOOR) + 4
+    _sum_row(y.shape[0] * y.shape[1], _images(x, y), address(weights), address(shift), low, *tables[:5])
 
 
 def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
     """Write the gradient with respect to the weight into ``gw``."""
     c, _, r, s = gw.shape
     tables = _runs(gy.shape[1:3], x.shape[1:3], (r, s), conv, c, False)
-    parts = workspace("parts", min(4 * get_num_threads(), gy.shape[0] * gy.shape[1]), r * s + 1, c)
-    _sum_rows_of_products(len(parts), gy, x, parts, *tables[:3], *tables[5:])
+    rows = gy.shape[0] * gy.shape[1]
+    parts = workspace("parts", min(4 * get_num_threads(), rows), r * s + 1, c)
+    _sum_rows_of_products(len(parts), _images(x, gy), rows, parts, *tables[:3], *tables[5:])
     gw[...] = parts[:, : r * s].sum(0).T.reshape(gw.shape)

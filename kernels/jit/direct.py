@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
 from numba import get_num_threads
 
 from . import narrow
@@ -21,10 +20,10 @@ from .compile import kernel
 from .conv import Geometry
 from .conv_matrix import Tap, Weights, Windows, gather_columns, matrix_rows, window_taps, windows_of
 from .direct_wgrad import wgrad
-from .gemm import LINE, TILE_ROWS, WIDTH, copy_rows_exactly, multiply, pack
+from .gemm import LINE, NO_FLOOR, RELU, TILE_ROWS, WIDTH, copy_rows_exactly, multiply, pack
 from .parallel import parallel_for
 from .vector import take
-from .workspace import address, workspace
+from .workspace import address, counter, workspace, zeros
 
 __all__ = ["dgrad", "fprop", "wgrad"]
 
@@ -195,10 +194,10 @@ def _multiply(
     rows = matrix_rows(weights.taps, weights.channels, weights.step, weights.all_channels)
     packed = workspace("weights", panels * WIDTH * rows.length)
     _pack_weights(panels * 4, address(packed), address(w), weights.lane, channels, rows.offsets, rows.sorted)
-    shift = workspace("bias", panels * WIDTH)
-    shift[:channels] = 0 if bias is None else bias
-    low = np.array([-np.inf, 0 if relu else -np.inf], np.float32)
-    counter = np.zeros(1, np.int64)
+    shift = zeros(panels * WIDTH)
+    if bias is not None:
+        shift = workspace("bias", panels * WIDTH)
+        shift[:channels] = bias
     pixels = len(y) * windows.rows * windows.columns
     block, share = _blocks(pixels, panels, workers)
     scratch = workspace("scratch", workers, block * (rows.stride + panels * WIDTH) + LINE)
@@ -206,7 +205,7 @@ def _multiply(
         gathered=int(gathered),
         weights=address(packed),
         bias=address(shift),
-        low=address(low),
+        low=address(RELU if relu else NO_FLOOR),
         y=address(y) + 4 * target.channel,
         y_pixel=y.shape[3],
         y_height=y.shape[1],
@@ -222,7 +221,7 @@ def _multiply(
         scratch=address(scratch),
         scratch_size=scratch.shape[1],
         columns_row=rows.stride,
-        counter=address(counter),
+        counter=counter(),
     )
     _product(workers, problem, windows, rows.pieces, rows.chunks, rows.starts)
 

@@ -14,10 +14,10 @@ from numba import get_num_threads
 
 from .conv import Geometry
 from .conv_matrix import gather_columns, matrix_rows, window_taps, windows_of
-from .gemm import LINE, WIDTH, multiply_transposed, pack_rows
+from .gemm import LINE, NO_FLOOR, WIDTH, multiply_transposed, pack_rows
 from .parallel import parallel_for
 from .vector import LANES, Emitter, Int, Pointer, take, transposed, vector_kernel
-from .workspace import address, workspace
+from .workspace import address, counter, workspace, zeros
 
 Array = Any
 
@@ -132,9 +132,7 @@ def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
     splits = max(1, min(-(-4 * workers // (chunks * shares)), pixels // 512))
     parts = workspace("parts", splits, shares, rows.length, share)
     scratch = workspace("scratch", workers, BLOCK * (rows.stride + share) + LINE)
-    zeros, low = np.zeros(WIDTH, np.float32), np.array([-np.inf], np.float32)
     for g in range(conv.groups):
-        counter = np.zeros(1, np.int64)
         problem = Sum(
             gathered=int(not conv.is_pointwise((r, s))),
             gy=address(gy) + 4 * g * k,
@@ -144,12 +142,12 @@ def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
             share=share,
             splits=splits,
             parts=address(parts),
-            zeros=address(zeros),
-            low=address(low),
+            zeros=address(zeros(WIDTH)),
+            low=address(NO_FLOOR),
             scratch=address(scratch),
             scratch_size=scratch.shape[1],
             columns_row=rows.stride,
-            counter=address(counter),
+            counter=counter(),
         )
         windows = windows_of(x, g * c, conv.stride, gy.shape[1:3])
         _sum(workers, problem, windows, rows.pieces, rows.chunks, rows.starts)

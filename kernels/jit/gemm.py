@@ -36,6 +36,9 @@ WIDTH = 2 * LANES
 LINE = 16
 """Floats in a cache line."""
 
+NO_FLOOR, RELU = np.array([-np.inf, -np.inf], np.float32), np.array([-np.inf, 0], np.float32)
+"""The least values of a sum that is not finished, and of a result."""
+
 
 class _Operands(NamedTuple):
     """The arguments of a product, as values of the machine code."""

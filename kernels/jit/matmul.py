@@ -20,6 +20,7 @@ from numba import get_num_threads
 
 from .gemm import (
     LINE,
+    NO_FLOOR,
     TILE_ROWS,
     WIDTH,
     copy_rows_exactly,
@@ -30,7 +31,7 @@ from .gemm import (
 )
 from .parallel import parallel_for
 from .vector import take
-from .workspace import address, workspace
+from .workspace import address, counter, workspace, zeros
 
 Array = Any
 
@@ -116,7 +117,6 @@ def matmul(a: Array, b: Array, out: Array) -> None:
     workers = get_num_threads()
     (a, a_line, a_by_columns), (b, b_line, b_by_columns) = _by_lines(a), _by_lines(b)
     rows, columns = _block(stack, m, n, workers)
-    zeros, low, counter = np.zeros(WIDTH, np.float32), np.array([-np.inf], np.float32), np.zeros(1, np.int64)
     scratch = workspace("scratch", workers, columns * DEPTH + rows * WIDTH + LINE)
     problem = Problem(
         a=address(a),
@@ -134,11 +134,11 @@ def matmul(a: Array, b: Array, out: Array) -> None:
         k=a.shape[2],
         rows=rows,
         columns=columns,
-        zeros=address(zeros),
-        low=address(low),
+        zeros=address(zeros(WIDTH)),
+        low=address(NO_FLOOR),
         scratch=address(scratch),
         scratch_size=scratch.shape[1],
-        counter=address(counter),
+        counter=counter(),
     )
     _blocks(workers, problem)
 

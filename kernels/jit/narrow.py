@@ -21,10 +21,10 @@ from numba import get_num_threads
 
 from .compile import kernel
 from .conv_matrix import Tap, Weights, Windows
-from .gemm import LINE, clear_rows, copy_rows
+from .gemm import LINE, NO_FLOOR, RELU, clear_rows, copy_rows
 from .parallel import parallel_for
 from .vector import LANES, Emitter, Int, Pointer, take, vector_kernel
-from .workspace import address, workspace
+from .workspace import address, counter, workspace, zeros
 
 Array = Any
 
@@ -196,8 +196,7 @@ def product(
     packed = np.zeros((channels, len(taps), padded), np.float32)
     for k in range(channels):
         packed[k, :, : offsets.shape[1]] = w.reshape(-1)[k * weights.lane + offsets]
-    shift = np.zeros(channels, np.float32) if bias is None else bias
-    low, counter = np.array([0 if relu else -np.inf], np.float32), np.zeros(1, np.int64)
+    shift = zeros(channels) if bias is None else bias
     lines = max(1, min(8, -(-len(y) * windows.rows // (4 * workers))))
     span = (windows.columns - 1) * windows.stride_w + len(taps[0].weights)
     rows = (lines - 1) * windows.stride_h + len(taps)
@@ -210,7 +209,7 @@ def product(
         weights=address(packed),
         padded=padded,
         bias=address(shift),
-        low=address(low),
+        low=address(RELU if relu else NO_FLOOR) + 4,
         y=address(y),
         y_height=y.shape[1],
         y_width=y.shape[2],
@@ -223,6 +222,6 @@ def product(
         lines=lines,
         patch=address(patch),
         patch_size=patch.shape[1],
-        counter=address(counter),
+        counter=counter(),
     )
     _blocks(workers, problem, windows)

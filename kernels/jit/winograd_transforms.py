@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .vector import Emitter, Int, Pointer, Vec, vector_kernel
+from .vector import LANES, Emitter, Int, Pointer, Vec, transposed, vector_kernel
 
 OUTPUT, INPUT, FILTER = 4, 6, 3
 POINTS = INPUT * INPUT
@@ -136,11 +136,20 @@ def output_tile_at_border(
 
 
 @vector_kernel
-def filter_tile(emit: Emitter, weights: Pointer, lane: Int, row: Int, column: Int, to: Pointer, apart: Int) -> None:
-    """The values of ``LANES`` filters that lie ``lane`` floats apart. Negative steps turn the filter round."""
-    taps = [[(weights + row * i + column * j).gather(lane) for j in range(FILTER)] for i in range(FILTER)]
-    for k, value in enumerate(_both_ways(filter_values, taps)):
-        (to + apart * k).store(value)
+def filter_tile(emit: Emitter, weights: Pointer, lane: Int, turned: Int, to: Pointer, apart: Int) -> None:
+    """The values of ``LANES`` filters that lie ``lane`` floats apart, or of the filters turned round by 180 degrees."""
+    taps: list[Vec] = []
+    for first in range(0, FILTER * FILTER, LANES):  # a vector of each filter at a time, transposed
+        count = min(LANES, FILTER * FILTER - first)
+        mask = None if count == LANES else emit.mask(emit.int(count))
+        taps += transposed([(weights + lane * i + first).load(mask) for i in range(LANES)])[:count]
+
+    def transform(taps: list[Vec]) -> None:
+        tile = [taps[FILTER * i : FILTER * i + FILTER] for i in range(FILTER)]
+        for k, value in enumerate(_both_ways(filter_values, tile)):
+            (to + apart * k).store(value)
+
+    emit.choose(turned, {0: lambda: transform(taps), 1: lambda: transform(taps[::-1])})
 
 
 @vector_kernel

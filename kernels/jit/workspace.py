@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from .compile import kernel
+
 Array = Any
 
 ALIGNMENT = 64
@@ -26,9 +28,8 @@ class _Buffers(threading.local):
 
     def __init__(self) -> None:
         self.by_name: dict[str, Array] = {}
-
-
-_buffers = _Buffers()
+        self.counter = np.zeros(1, np.int64)
+        self.zeros = [aligned_zeros(4096)]
 
 
 def workspace(name: str, *shape: int) -> Array:
@@ -44,6 +45,19 @@ def workspace(name: str, *shape: int) -> Array:
     return buffer[:size].reshape(shape)
 
 
+def zeros(size: int) -> Array:
+    """At least ``size`` float32 zeros, to be read only. They stay where they are: several users share them."""
+    if _buffers.zeros[-1].size < size:
+        _buffers.zeros.append(aligned_zeros(2 * size))
+    return _buffers.zeros[-1]
+
+
+def counter() -> int:
+    """The address of an int64, set to zero, for the blocks that the workers of one kernel take."""
+    _buffers.counter[0] = 0
+    return address(_buffers.counter)
+
+
 def aligned_zeros(size: int) -> Array:
     """``size`` float32 zeros, aligned, with ``SLACK`` behind them."""
     raw = np.zeros(4 * (size + SLACK) + ALIGNMENT, np.uint8)
@@ -51,6 +65,10 @@ def aligned_zeros(size: int) -> Array:
     return raw[start : start + 4 * (size + SLACK)].view(np.float32)[:size]
 
 
-def address(array: Array) -> int:
+@kernel
+def address(array):
     """Where the array's data begin: what a kernel takes. The caller keeps the array alive."""
-    return int(array.ctypes.data)
+    return array.ctypes.data
+
+
+_buffers = _Buffers()

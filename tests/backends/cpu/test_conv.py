@@ -176,7 +176,7 @@ def convolutions(draw):
     return (batch, channels, *size), w_shape, stride, padding, dilation, groups
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(convolutions(), st.sampled_from(conv.ALGORITHMS), st.sampled_from(LAYOUTS))
 def test_any_convolution(config, name, layout):
     x_shape, w_shape, *geometry = config

@@ -1,0 +1,141 @@
+"""Tiles of an image on their way into and out of Winograd's transforms, for some channels at a time.
+
+Most tiles lie wholly inside the image and are read and written by strides. For a tile that sticks out, and for channels
+that do not fill a vector, a table holds the address of every pixel: a row of zeros, or a place that nobody reads, for
+those that do not exist.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .compile import kernel
+from .vector import LANES
+from .winograd_transforms import (
+    INPUT,
+    OUTPUT,
+    gradient_tile_at_border,
+    gradient_tile_inside,
+    input_tile_at_border,
+    input_tile_inside,
+    output_tile_at_border,
+    output_tile_inside,
+)
+from .workspace import address, zeros
+
+Array = Any
+
+
+class Tiles(NamedTuple):
+    """Two images, one of which is convolved to the other, cut into tiles. Addresses in bytes, sizes in floats."""
+
+    x: int  # (N, x_height, x_width, x_channels), read 6x6 pixels at a time
+    x_height: int
+    x_width: int
+    x_channels: int
+    y: int  # (N, y_height, y_width, y_channels), written or read 4x4 pixels at a time
+    y_height: int
+    y_width: int
+    y_channels: int
+    first_h: int  # row and column of x where the first tile begins: minus the padding
+    first_w: int
+    across: int  # tiles in a row of tiles
+    down: int  # rows of tiles in an image
+    number: int  # of tiles in all images
+    zeros: int  # a pixel of zeros, of either image
+
+
+def tiles_of(x: Array, y: Array, padding: tuple[int, int]) -> Tiles:
+    """The tiles of ``x (N, H, W, C)`` and of ``y (N, P, Q, K)``, to which it is convolved with this padding."""
+    down, across = -(-y.shape[1] // OUTPUT), -(-y.shape[2] // OUTPUT)
+    nothing = zeros(max(x.shape[3], y.shape[3]) + LANES)
+    return Tiles(
+        *(address(x), *x.shape[1:]),
+        *(address(y), *y.shape[1:]),
+        *(-padding[0], -padding[1]),
+        *(across, down, x.shape[0] * down * across),
+        address(nothing),
+    )
+
+
+@kernel
+def apart(size):
+    """Floats between the 36 matrices: 192 bytes past a multiple of 4 KiB, so that they do not fight for cache sets."""
+    return (size + 1023) // 1024 * 1024 + 48
+
+
+@kernel
+def _position(tiles, tile):
+    """Image, and row and column of the first pixel of ``y``."""
+    n, rest = divmod(tile, tiles.down * tiles.across)
+    i, j = divmod(rest, tiles.across)
+    return n, i * OUTPUT, j * OUTPUT
+
+
+@kernel
+def read_x(tiles, tile, channel, channels, to, points_apart, table):
+    """Transform some channels of one 6x6 tile of x; what is outside the image is zero."""
+    n, i, j = _position(tiles, tile)
+    h, w, height, width, pixel = i + tiles.first_h, j + tiles.first_w, tiles.x_height, tiles.x_width, tiles.x_channels
+    corner = tiles.x + 4 * (((n * height + h) * width + w) * pixel + channel)
+    done = 0
+    if h >= 0 and w >= 0 and h + INPUT <= height and w + INPUT <= width:
+        while done + LANES <= channels:
+            input_tile_inside(corner + 4 * done, width * pixel, pixel, to + 4 * done, points_apart)
+            done += LANES
+        if done == channels:
+            return
+    for r in range(INPUT):
+        for s in range(INPUT):
+            inside = 0 <= h + r < height and 0 <= w + s < width
+            table[INPUT * r + s] = corner + 4 * (r * width + s) * pixel if inside else tiles.zeros
+    while done < channels:
+        input_tile_at_border(table.ctypes.data, done, channels - done, to + 4 * done, points_apart)
+        done += LANES
+
+
+@kernel
+def read_gy(tiles, tile, channel, channels, to, points_apart, table):
+    """Transform some channels of one 4x4 tile of a gradient ``y``."""
+    n, i, j = _position(tiles, tile)
+    height, width, pixel = tiles.y_height, tiles.y_width, tiles.y_channels
+    corner = tiles.y + 4 * (((n * height + i) * width + j) * pixel + channel)
+    done = 0
+    if i + OUTPUT <= height and j + OUTPUT <= width:
+        while done + LANES <= channels:
+            gradient_tile_inside(corner + 4 * done, width * pixel, pixel, to + 4 * done, points_apart)
+            done += LANES
+        if done == channels:
+            return
+    for r in range(OUTPUT):
+        for s in range(OUTPUT):
+            inside = i + r < height and j + s < width
+            table[OUTPUT * r + s] = corner + 4 * (r * width + s) * pixel if inside else tiles.zeros
+    while done < channels:
+        gradient_tile_at_border(table.ctypes.data, done, channels - done, to + 4 * done, points_apart)
+        done += LANES
+
+
+@kernel
+def write_y(tiles, tile, channel, channels, products, points_apart, bias, low, table, nowhere):
+    """Transform the products of one tile to 4x4 pixels of ``y``; those outside the image go ``nowhere``."""
+    n, i, j = _position(tiles, tile)
+    height, width, pixel = tiles.y_height, tiles.y_width, tiles.y_channels
+    corner = tiles.y + 4 * (((n * height + i) * width + j) * pixel + channel)
+    bias, done = bias + 4 * channel, 0
+    if i + OUTPUT <= height and j + OUTPUT <= width:
+        while done + LANES <= channels:
+            at = 4 * done
+            output_tile_inside(products + at, points_apart, bias + at, low, corner + at, width * pixel, pixel)
+            done += LANES
+        if done == channels:
+            return
+    for r in range(OUTPUT):
+        for s in range(OUTPUT):
+            inside = i + r < height and j + s < width
+            table[OUTPUT * r + s] = corner + 4 * (r * width + s) * pixel if inside else nowhere
+    while done < channels:
+        at = 4 * done
+        rest = channels - done
+        output_tile_at_border(products + at, points_apart, bias + at, low, table.ctypes.data, done, rest)
+        done += LANES

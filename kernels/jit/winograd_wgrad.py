@@ -1,0 +1,175 @@
+"""The weight gradient of 3x3 convolutions with stride 1, by Winograd's F(3x3, 4x4).
+
+``gw = G^T [sum over tiles of (A gy A^T) * (B^T x B)] G``: for each of the 36 points a product of all channels of the
+transformed ``x`` by all of the transformed ``gy``, summed over the tiles, and one transform of the sums at the end.
+
+A thread takes 64 x 64 filters, whose sums fit in its L2. With many tiles, it transforms them block by block, and if
+there are few filters, only a part of them. With few tiles and many channels all tiles are transformed first, so that
+the threads do not transform them again for every 64 x 64 filters.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import get_num_threads
+
+from .compile import kernel
+from .conv import Geometry
+from .gemm import LINE, NO_FLOOR, WIDTH, multiply_transposed
+from .parallel import parallel_for
+from .vector import LANES, take
+from .winograd_tiles import apart, read_gy, read_x, tiles_of
+from .winograd_transforms import POINTS, filter_gradient_tile
+from .workspace import address, counter, workspace
+
+Array = Any
+
+SHARE = 64
+"""Channels of either kind in a block."""
+
+SHARE_ROW = SHARE + 16
+"""From one tile to the next: not a power of two, so that tiles do not fight for the same sets of the cache."""
+
+BLOCK = 48
+"""Tiles in a block."""
+
+
+class Problem(NamedTuple):
+    """What the kernels must know. Addresses in bytes, sizes in floats."""
+
+    low: int  # -inf
+    v: int  # transformed tiles of x (C / 64, 36, tiles, 64), where all of them are kept
+    m: int  # of gy
+    gw: int  # gradients (splits, K in whole vectors, C, 3, 3)
+    splits: int  # parts of the tiles
+    scratch: int  # of all workers
+    scratch_size: int  # of one
+    counter: int  # an int64: blocks taken
+
+
+@parallel_for
+def all_x_tiles(item, tiles, to):
+    """Transform all tiles of x into ``(channels / 64, 36, tiles, 64)``: an eighth of the tiles of 64 channels."""
+    table = np.empty(POINTS, np.int64)
+    channel, part, points_apart = item // 8 * SHARE, item % 8, apart(tiles.number * SHARE_ROW)
+    channels = min(SHARE, tiles.x_channels - channel)
+    for t in range(tiles.number * part // 8, tiles.number * (part + 1) // 8):
+        at = to + 4 * (channel // SHARE * POINTS * points_apart + t * SHARE_ROW)
+        read_x(tiles, t, channel, channels, at, points_apart, table)
+
+
+@parallel_for
+def _all_gy_tiles(item, tiles, to):
+    """The same for gy."""
+    table = np.empty(POINTS, np.int64)
+    channel, part, points_apart = item // 8 * SHARE, item % 8, apart(tiles.number * SHARE_ROW)
+    channels = min(SHARE, tiles.y_channels - channel)
+    for t in range(tiles.number * part // 8, tiles.number * (part + 1) // 8):
+        at = to + 4 * (channel // SHARE * POINTS * points_apart + t * SHARE_ROW)
+        read_gy(tiles, t, channel, channels, at, points_apart, table)
+
+
+@parallel_for
+def _few_tiles(worker, tiles, p):
+    """Take 64 x 64 filters: one product over all tiles for each point."""
+    number, columns = tiles.number, (tiles.y_channels + SHARE - 1) // SHARE
+    sums_apart, v_apart = apart(SHARE * SHARE), apart(number * SHARE_ROW)
+    sums = p.scratch + 4 * worker * p.scratch_size
+    while True:
+        i, j = divmod(take(p.counter), columns)
+        if i * SHARE >= tiles.x_channels:
+            break
+        channels, y_channels = min(SHARE, tiles.x_channels - i * SHARE), min(SHARE, tiles.y_channels - j * SHARE)
+        for point in range(POINTS):
+            a, b = p.v + 4 * (i * POINTS + point) * v_apart, p.m + 4 * (j * POINTS + point) * v_apart
+            for n in range(0, y_channels, WIDTH):
+                c = sums + 4 * (point * sums_apart + n)
+                multiply_transposed(
+                    a, SHARE_ROW, b + 4 * n, SHARE_ROW, c, SHARE, tiles.zeros, 0, p.low, channels, number
+                )
+        _write_gradients(tiles, p, 0, i * SHARE, channels, j * SHARE, y_channels, sums, sums_apart)
+
+
+@parallel_for
+def _many_tiles(worker, tiles, p):
+    """Take 64 x 64 filters and a part of the tiles; the sums stay in L2 while the tiles pass by."""
+    table = np.empty(POINTS, np.int64)
+    columns = (tiles.y_channels + SHARE - 1) // SHARE
+    sums_apart, v_apart = apart(SHARE * SHARE), apart(BLOCK * SHARE_ROW)
+    sums = p.scratch + 4 * worker * p.scratch_size
+    v = sums + 4 * POINTS * sums_apart
+    m = v + 4 * POINTS * v_apart
+    while True:
+        item, split = divmod(take(p.counter), p.splits)
+        i, j = divmod(item, columns)
+        if i * SHARE >= tiles.x_channels:
+            break
+        channels, y_channels = min(SHARE, tiles.x_channels - i * SHARE), min(SHARE, tiles.y_channels - j * SHARE)
+        begin, end = tiles.number * split // p.splits, tiles.number * (split + 1) // p.splits
+        for first in range(begin, end, BLOCK):
+            count = min(BLOCK, end - first)
+            for t in range(count):
+                read_x(tiles, first + t, i * SHARE, channels, v + 4 * t * SHARE_ROW, v_apart, table)
+                read_gy(tiles, first + t, j * SHARE, y_channels, m + 4 * t * SHARE_ROW, v_apart, table)
+            for point in range(POINTS):
+                a = v + 4 * point * v_apart
+                for n in range(0, y_channels, WIDTH):
+                    b, c = m + 4 * (point * v_apart + n), sums + 4 * (point * sums_apart + n)
+                    start, start_row = (tiles.zeros, 0) if first == begin else (c, SHARE)
+                    multiply_transposed(a, SHARE_ROW, b, SHARE_ROW, c, SHARE, start, start_row, p.low, channels, count)
+        _write_gradients(tiles, p, split, i * SHARE, channels, j * SHARE, y_channels, sums, sums_apart)
+
+
+@kernel
+def _write_gradients(tiles, p, split, channel, channels, y_channel, y_channels, sums, points_apart):
+    """Transform sums ``(36, channels, SHARE)`` to the gradients of whole vectors of filters."""
+    y_padded = (tiles.y_channels + LANES - 1) // LANES * LANES
+    for c in range(channels):
+        for n in range(0, y_channels, LANES):
+            to = p.gw + 4 * 9 * ((split * y_padded + y_channel + n) * tiles.x_channels + channel + c)
+            filter_gradient_tile(sums + 4 * (c * SHARE + n), points_apart, to, 9 * tiles.x_channels)
+
+
+@parallel_for
+def _add_parts(item, parts, total):
+    """A sixteenth of the sum over the first axis."""
+    for i in range(total.size * item // 16, total.size * (item + 1) // 16):
+        value = parts[0, i]
+        for part in range(1, parts.shape[0]):
+            value += parts[part, i]
+        total[i] = value
+
+
+def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
+    """Write the gradient with respect to the weight into ``gw``."""
+    workers, tiles = get_num_threads(), tiles_of(x, gy, conv.padding)
+    c, k = x.shape[3], gy.shape[3]
+    padded = -(-k // LANES) * LANES
+    filters = -(-c // SHARE) * -(-k // SHARE)
+    few = tiles.number <= 256 and filters >= 4
+    splits = 1 if few or filters >= 2 * workers else min(8, tiles.number)
+    parts = gw if splits == 1 and padded == k else workspace("parts", splits, padded * c * 9)
+    size = POINTS * (apart(SHARE * SHARE) + (0 if few else 2 * apart(BLOCK * SHARE_ROW))) + LINE
+    scratch = workspace("scratch", workers, size)
+    row = POINTS * apart(tiles.number * SHARE_ROW) if few else 0
+    v, m = (workspace(name, -(-n // SHARE) * row) for name, n in (("values", c), ("products", k)))
+    p = Problem(
+        low=address(NO_FLOOR),
+        v=address(v),
+        m=address(m),
+        gw=address(parts),
+        splits=splits,
+        scratch=address(scratch),
+        scratch_size=scratch.shape[1],
+        counter=counter(),
+    )
+    if few:
+        all_x_tiles(-(-c // SHARE) * 8, tiles, p.v)
+        _all_gy_tiles(-(-k // SHARE) * 8, tiles, p.m)
+        _few_tiles(workers, tiles, p)
+    else:
+        _many_tiles(workers, tiles, p)
+    if parts is not gw:
+        _add_parts(16, parts[:, : gw.size], gw.reshape(-1))
