@@ -70,10 +70,10 @@ def assign(target: Tensor, result: Tensor, op: str, was: Tensor | None = None) -
     return target
 
 
-def store(target: Tensor, values: Any, op: str) -> Tensor:
+def store(target: Tensor, values: Any, op: str, index: Any = ...) -> Tensor:
     """Write raw values, which may broadcast, where nothing is recorded: neither side has a history."""
     _refuse_overlap(target, op)
-    target._data[...] = values
+    target._data[index] = values
     target._shared_version().count += 1
     return target
 

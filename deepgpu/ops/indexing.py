@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from deepgpu import dtypes
+from deepgpu.autograd.grad_mode import state
 from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
-from deepgpu.ops.assign import assign
+from deepgpu.ops.assign import assign, store
 from deepgpu.ops.broadcast import check_shapes, fitting, unbroadcast
 from deepgpu.ops.creation import as_tensor
 from deepgpu.ops.dims import dimension
@@ -174,11 +175,20 @@ def getitem(self: Tensor, index: Any) -> Tensor:
 def setitem(self: Tensor, index: Any, value: Any) -> None:
     """Replace the elements at an index; ``value`` is broadcast."""
     parts, basic = _parse(index, self)
+    if self._view is not None:
+        self._refresh_view()
     if isinstance(value, (int, float)):
-        value = self.new_full((), fitting(value, self._data.dtype, "__setitem__", "value"))
+        raw = fitting(value, self._data.dtype, "__setitem__", "value")
+        if not (state.enabled and self.requires_grad):
+            _write(self, parts, raw)
+            return
+        value = self.new_full((), raw)
     elif not isinstance(value, Tensor):
         value = as_tensor(value, dtype=self.dtype)
     value = value.to(device=self.device, dtype=self.dtype)
+    if not (state.enabled and (self.requires_grad or value.requires_grad)):
+        _write(self, parts, value._data)
+        return
     if not basic:
         put = IndexPut(parts, False, "__setitem__")
         assign(self, _checked(put, self, value, op="__setitem__"), "__setitem__")
@@ -188,6 +198,18 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     if extra > 0 and all(s == 1 for s in value._data.shape[:extra]):
         value = value.reshape(value._data.shape[extra:])
     copy_into(region, value, "__setitem__")
+
+
+def _write(self: Tensor, parts: tuple[Any, ...], values: Any) -> None:
+    """Raw values into the memory of a tensor; nothing is recorded, so that no copy of the rest is needed."""
+    index = tuple([part._data if isinstance(part, Tensor) else part for part in parts])
+    try:
+        store(self, values, "__setitem__", index)
+    except IndexError as error:
+        raise IndexError(f"`__setitem__`: {error} (indexing a tensor of shape {tuple(self.shape)})") from None
+    except ValueError:
+        expected = f"what broadcasts to the indexed elements' shape, {self._data[index].shape}"
+        raise RuntimeError(takes("__setitem__", "values", expected, f"shape {values.shape}")) from None
 
 
 @op(method=True)
