@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
@@ -34,18 +35,20 @@ class Conv2d(Node):
     """fprop: ``y = x * w + bias``."""
 
     keep_inputs = (0, 1)
+    needed_for: ClassVar = {0: (1,), 1: (0,)}
 
     def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry
 
     def forward(self, x: Any, w: Any, bias: Any) -> Any:
+        self.input_size, self.kernel_size = x.shape[2:], w.shape[2:]
         return self.backend.conv2d_fprop(x, w, bias, *self.geometry.args())
 
     def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         x, w = self.saved
         need_x, need_w, need_bias = self.needs_input_grad
-        gx = Conv2dDgrad(self.geometry, x._data.shape[2:])(g, w) if need_x else None
-        gw = Conv2dWgrad(self.geometry, w._data.shape[2:])(g, x) if need_w else None
+        gx = Conv2dDgrad(self.geometry, self.input_size)(g, w) if need_x else None
+        gw = Conv2dWgrad(self.geometry, self.kernel_size)(g, x) if need_w else None
         return gx, gw, g.sum((0, 2, 3)) if need_bias else None
 
 
@@ -53,19 +56,21 @@ class Conv2dDgrad(Node):
     """The gradient with respect to the input, bilinear in ``g`` and ``w``; also the transposed convolution."""
 
     keep_inputs = (0, 1)
+    needed_for: ClassVar = {0: (1,), 1: (0,)}
 
     def __init__(self, geometry: Geometry, input_size: Pair) -> None:
         self.geometry = geometry
         self.input_size = input_size
 
     def forward(self, g: Any, w: Any) -> Any:
+        self.kernel_size = w.shape[2:]
         return self.backend.conv2d_dgrad(g, w, self.input_size, *self.geometry.args())
 
     def backward(self, gx: Tensor) -> tuple[Tensor | None, Tensor | None]:
         g, w = self.saved
         need_g, need_w = self.needs_input_grad
         gg = Conv2d(self.geometry)(gx, w, None) if need_g else None
-        gw = Conv2dWgrad(self.geometry, w._data.shape[2:])(g, gx) if need_w else None
+        gw = Conv2dWgrad(self.geometry, self.kernel_size)(g, gx) if need_w else None
         return gg, gw
 
 
@@ -73,37 +78,50 @@ class Conv2dWgrad(Node):
     """The gradient with respect to the weight, bilinear in ``g`` and ``x``."""
 
     keep_inputs = (0, 1)
+    needed_for: ClassVar = {0: (1,), 1: (0,)}
 
     def __init__(self, geometry: Geometry, kernel_size: Pair) -> None:
         self.geometry = geometry
         self.kernel_size = kernel_size
 
     def forward(self, g: Any, x: Any) -> Any:
+        self.input_size = x.shape[2:]
         return self.backend.conv2d_wgrad(g, x, self.kernel_size, *self.geometry.args())
 
     def backward(self, gw: Tensor) -> tuple[Tensor | None, Tensor | None]:
         g, x = self.saved
         need_g, need_x = self.needs_input_grad
         gg = Conv2d(self.geometry)(x, gw, None) if need_g else None
-        gx = Conv2dDgrad(self.geometry, x._data.shape[2:])(g, gw) if need_x else None
+        gx = Conv2dDgrad(self.geometry, self.input_size)(g, gw) if need_x else None
         return gg, gx
 
 
 def pair(value: Any, name: str, argument: str) -> Pair:
-    """One number for both directions, or one each."""
-    if isinstance(value, int):
-        return value, value
-    found = tuple([int(v) for v in value])
-    if len(found) == 1:
-        return found[0], found[0]
-    if len(found) != 2:
-        raise RuntimeError(takes(name, argument, "one or two integers", value))
+    """One number for both directions, or one each.
+
+    Raises
+    ------
+    TypeError
+        If it is not made of integers.
+    RuntimeError
+        If it is another number of them.
+    """
+    found = (value,) if isinstance(value, int) or not isinstance(value, Sequence) else tuple(value)
+    try:
+        found = tuple([operator.index(v) for v in found])
+    except TypeError:
+        raise TypeError(takes(name, argument, "an integer, or two", repr(value))) from None
+    if len(found) not in (1, 2):
+        raise RuntimeError(takes(name, argument, "an integer, or two for height and width", value))
+    return found[0], found[-1]
+
+
+def positive_pair(value: Any, name: str, argument: str) -> Pair:
+    """A :func:`pair` of numbers of at least 1."""
+    found = pair(value, name, argument)
+    if min(found) < 1:
+        raise RuntimeError(takes(name, argument, "positive numbers", value))
     return found
-
-
-def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
-    """How many positions a kernel has along a dimension."""
-    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
 @op
@@ -144,8 +162,8 @@ def conv2d(
     RuntimeError
         If shapes, dtypes or groups do not fit, or if the padded image is smaller than the kernel.
     """
-    s, d = pair(stride, "conv2d", "stride"), pair(dilation, "conv2d", "dilation")
-    _check(input, weight, bias, groups, s, d)
+    s, d = positive_pair(stride, "conv2d", "stride"), positive_pair(dilation, "conv2d", "dilation")
+    _check(input, weight, bias, groups)
     x = input if input._data.ndim == 4 else input.unsqueeze(0)
     kernel = weight._data.shape[2:]
     if isinstance(padding, str):
@@ -154,23 +172,25 @@ def conv2d(
         p = pair(padding, "conv2d", "padding")
         if min(p) < 0:
             raise RuntimeError(takes("conv2d", "padding", "numbers that are not negative", padding))
-    for size, k, pad_, step in zip(x._data.shape[2:], kernel, p, d, strict=True):
-        if size + 2 * pad_ < step * (k - 1) + 1:
-            expected = f"an image of at least {step * (k - 1) + 1} pixels with padding, for the kernel {tuple(kernel)}"
-            raise RuntimeError(takes("conv2d", "input", expected, f"{size} + 2 * {pad_} in shape {tuple(input.shape)}"))
+    reach = tuple([step * (k - 1) + 1 for k, step in zip(kernel, d, strict=True)])
+    padded = tuple([size + 2 * n for size, n in zip(x._data.shape[2:], p, strict=True)])
+    if 0 in x._data.shape[2:] or padded[0] < reach[0] or padded[1] < reach[1]:
+        expected = f"an image of at least {reach} with its padding, for the kernel {tuple(kernel)} and dilation {d}"
+        raise RuntimeError(takes("conv2d", "input", expected, f"{padded} from shape {tuple(input.shape)}"))
     y = Conv2d(Geometry(s, p, d, groups))(x, weight, bias)
     return y if input._data.ndim == 4 else y.squeeze(0)
 
 
-def _check(input: Tensor, weight: Tensor, bias: Tensor | None, groups: int, stride: Pair, dilation: Pair) -> None:
+def _check(input: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> None:
     if input._data.ndim not in (3, 4):
         expected = "a 4-d tensor (N, C, H, W) or a 3-d one (C, H, W)"
         raise RuntimeError(takes("conv2d", "input", expected, f"shape {tuple(input.shape)}"))
     if weight._data.ndim != 4:
         expected = "a 4-d tensor (out_channels, in_channels / groups, height, width)"
         raise RuntimeError(takes("conv2d", "weight", expected, f"shape {tuple(weight.shape)}"))
-    if min(stride) < 1 or min(dilation) < 1:
-        raise RuntimeError(takes("conv2d", "stride", "positive numbers, as `dilation` does", (stride, dilation)))
+    if 0 in (weight._data.shape[0], *weight._data.shape[2:]):
+        expected = "at least one output channel and a kernel of at least (1, 1)"
+        raise RuntimeError(takes("conv2d", "weight", expected, f"shape {tuple(weight.shape)}"))
     channels, out = input._data.shape[-3], weight._data.shape[0]
     if groups < 1 or out % groups:
         raise RuntimeError(takes("conv2d", "groups", f"a divisor of the {out} output channels of `weight`", groups))
