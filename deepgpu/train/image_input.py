@@ -24,6 +24,7 @@ class RepeatChannels(Transform):
     """
 
     def __init__(self, channels: int) -> None:
+        super().__init__()
         self.channels = channels
 
     def forward(self, img: Tensor) -> Tensor:

@@ -215,7 +215,7 @@ def test_label_that_is_no_class_is_an_error(tmp_path, monkeypatch):
     experiment.splits.train.targets[:] = 10
     from deepgpu.train.display import Silence
 
-    with pytest.raises(IndexError, match=r"`target` takes class indices 0\.\.9 .*but got the index 10"):
+    with pytest.raises(IndexError, match=r"`target` takes class indices in 0\.\.9 .*but got 10"):
         experiment.train(Run(tmp_path / "run"), display=Silence())
 
 

@@ -87,7 +87,7 @@ def test_files_of_a_run(tmp_path):
     assert best["validation_accuracy"] == max(r["validation_accuracy"] for r in history)
 
 
-@pytest.mark.parametrize("kill_at", [7, 15, 23])
+@pytest.mark.parametrize("kill_at", [7, 23])
 def test_kill_and_resume_gives_the_same_weights(tmp_path, uninterrupted, kill_at):
     """kill -9 in the middle of an epoch, then --resume, in processes of their own: the same weights, bit for bit."""
     command = [sys.executable, "-m", "tests.train.toy", str(tmp_path)]
@@ -254,7 +254,7 @@ def test_label_out_of_range(tmp_path):
     images, labels = toy.patterns(160, 1).tensors
     labels[77] = 4
     trainer, batches, validation = toy.make(tmp_path, data=TensorDataset(images, labels), save_steps=1)
-    with pytest.raises(IndexError, match=r"`target` takes class indices 0\.\.3 .*but got the index 4"):
+    with pytest.raises(IndexError, match=r"`target` takes class indices in 0\.\.3 .*but got 4"):
         trainer.fit(batches, validation, epochs=1)
     trainer, batches, validation = toy.make(tmp_path, save_steps=1)
     trainer.fit(batches, validation, epochs=1, resume=trainer.position.step > 0)
