@@ -8,7 +8,7 @@ from typing import Any
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
-from deepgpu.ops.conv import Pair, pair
+from deepgpu.ops.conv import Pair, pair, positive_pair
 from deepgpu.ops.op import op
 from deepgpu.tensor import Tensor
 
@@ -125,14 +125,28 @@ class AdaptiveAvgPool2dGrad(Node):
         return AdaptiveAvgPool2d(self.output_size)(gx)
 
 
-def _image(input: Tensor, name: str) -> Tensor:
+def _image(input: Tensor, name: str, may_lack_channels: bool = False) -> Tensor:
     """A batch of images, of which a 3-d tensor is one."""
-    if input._data.ndim not in (3, 4):
+    shape = input._data.shape
+    if len(shape) not in (3, 4):
         expected = "a 4-d tensor (N, C, H, W) or a 3-d one (C, H, W)"
-        raise RuntimeError(takes(name, "input", expected, f"shape {tuple(input.shape)}"))
+        raise RuntimeError(takes(name, "input", expected, f"shape {tuple(shape)}"))
     if not input.dtype.is_floating_point:
         raise RuntimeError(takes(name, "input", "a floating-point tensor", input.dtype))
-    return input if input._data.ndim == 4 else input.unsqueeze(0)
+    if 0 in shape[-2 if may_lack_channels else -3 :]:
+        expected = "images that are not empty (only the batch may be)"
+        raise RuntimeError(takes(name, "input", expected, f"shape {tuple(shape)}"))
+    return input if len(shape) == 4 else input.unsqueeze(0)
+
+
+def _window(kernel_size: Any, stride: Any, padding: Any, name: str) -> tuple[Pair, Pair, Pair]:
+    """The checked arguments that all windows have."""
+    kernel = positive_pair(kernel_size, name, "kernel_size")
+    step = kernel if stride is None or stride == [] else positive_pair(stride, name, "stride")
+    border = pair(padding, name, "padding")
+    if any(not 0 <= p <= k // 2 for k, p in zip(kernel, border, strict=True)):
+        raise RuntimeError(takes(name, "padding", f"0 to half of `kernel_size` {kernel}", padding))
+    return kernel, step, border
 
 
 def _output_size(
@@ -140,16 +154,12 @@ def _output_size(
 ) -> Pair:
     found = []
     for n, k, s, p, d in zip(x._data.shape[2:], kernel, stride, padding, dilation, strict=True):
-        if k < 1 or s < 1 or d < 1:
-            raise RuntimeError(takes(name, "kernel_size", "positive numbers, as `stride` and `dilation` do", kernel))
-        if not 0 <= p <= (d * (k - 1) + 1) // 2:
-            raise RuntimeError(takes(name, "padding", f"at most half of the kernel size {kernel}", padding))
         span = n + 2 * p - d * (k - 1) - 1
         out = (span + (s - 1 if ceil_mode else 0)) // s + 1
         if ceil_mode and (out - 1) * s >= n + p:  # the last window must begin inside the image or its left padding
             out -= 1
         if out < 1:
-            expected = f"an image of at least {d * (k - 1) + 1 - 2 * p} pixels for the kernel {kernel}"
+            expected = f"images of at least {d * (k - 1) + 1 - 2 * p} pixels for the kernel {kernel}"
             raise RuntimeError(takes(name, "input", expected, f"shape {tuple(x.shape)}"))
         found.append(out)
     return found[0], found[1]
@@ -172,17 +182,16 @@ def max_pool2d(
     input
         ``(N, C, H, W)`` or ``(C, H, W)``
     kernel_size, stride, padding, dilation
-        One number, or one each for height and width; the stride is the kernel's size unless given. Padding counts as
-        minus infinity.
+        One number, or one each for height and width; the stride is the kernel's size unless given. Padding, at most
+        half of the kernel, counts as minus infinity.
     ceil_mode
         Let windows reach over the border rather than leave pixels out.
     return_indices
         Also return where the maxima are, as ``h * W + w``.
     """
     x = _image(input, "max_pool2d")
-    k = pair(kernel_size, "max_pool2d", "kernel_size")
-    s = k if stride is None or stride == [] else pair(stride, "max_pool2d", "stride")
-    p, d = pair(padding, "max_pool2d", "padding"), pair(dilation, "max_pool2d", "dilation")
+    k, s, p = _window(kernel_size, stride, padding, "max_pool2d")
+    d = positive_pair(dilation, "max_pool2d", "dilation")
     out = _output_size(x, k, s, p, d, ceil_mode, "max_pool2d")
     y, index = MaxPool2d(k, s, p, d, out)(x)
     if input._data.ndim == 3:
@@ -214,9 +223,7 @@ def avg_pool2d(
         Divide by this instead of by the number of elements.
     """
     x = _image(input, "avg_pool2d")
-    k = pair(kernel_size, "avg_pool2d", "kernel_size")
-    s = k if stride is None or stride == [] else pair(stride, "avg_pool2d", "stride")
-    p = pair(padding, "avg_pool2d", "padding")
+    k, s, p = _window(kernel_size, stride, padding, "avg_pool2d")
     if divisor_override == 0:
         raise RuntimeError(takes("avg_pool2d", "divisor_override", "a number other than 0", 0))
     out = _output_size(x, k, s, p, (1, 1), ceil_mode, "avg_pool2d")
@@ -225,24 +232,42 @@ def avg_pool2d(
 
 
 def _adaptive_size(output_size: Any, x: Tensor, name: str) -> Pair:
-    wanted = (output_size, output_size) if output_size is None or isinstance(output_size, int) else output_size
+    wanted = (output_size, output_size) if isinstance(output_size, int) else output_size
+    if not isinstance(wanted, Sequence) or len(wanted) != 2:
+        kind = RuntimeError if isinstance(wanted, Sequence) else TypeError
+        raise kind(takes(name, "output_size", "a size, or two for height and width", output_size))
     h, w = (n if o is None else int(o) for o, n in zip(wanted, x._data.shape[2:], strict=True))
-    if h < 0 or w < 0 or 0 in x._data.shape[2:]:
-        raise RuntimeError(takes(name, "output_size", f"sizes for an image of shape {tuple(x.shape)}", output_size))
+    if h < 0 or w < 0:
+        raise RuntimeError(takes(name, "output_size", "sizes that are not negative, or None", output_size))
     return h, w
 
 
 @op
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
-    """Means over windows chosen so that the result has ``output_size``; None keeps a size."""
-    x = _image(input, "adaptive_avg_pool2d")
+    """Means over windows chosen so that the result has ``output_size``.
+
+    Parameters
+    ----------
+    input
+        ``(N, C, H, W)`` or ``(C, H, W)``
+    output_size
+        One number, or one each for height and width; None keeps a size. Window ``i`` of ``P`` spans the rows from
+        ``floor(i H / P)`` to ``ceil((i + 1) H / P)``.
+    """
+    x = _image(input, "adaptive_avg_pool2d", may_lack_channels=True)
     y = AdaptiveAvgPool2d(_adaptive_size(output_size, x, "adaptive_avg_pool2d"))(x)
     return y if input._data.ndim == 4 else y.squeeze(0)
 
 
 @op
 def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """Maxima over windows chosen so that the result has ``output_size``; None keeps a size."""
+    """Maxima over the windows of :func:`adaptive_avg_pool2d`.
+
+    Parameters
+    ----------
+    return_indices
+        Also return where the maxima are, as ``h * W + w``.
+    """
     x = _image(input, "adaptive_max_pool2d")
     y, index = AdaptiveMaxPool2d(_adaptive_size(output_size, x, "adaptive_max_pool2d"))(x)
     if input._data.ndim == 3:
