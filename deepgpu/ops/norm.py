@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from deepgpu import dtypes
 from deepgpu.autograd.engine import grad as vjp
 from deepgpu.autograd.grad_mode import enable_grad, no_grad, state
 from deepgpu.autograd.node import Node
+from deepgpu.backends.precision import rounded
 from deepgpu.errors import takes
 from deepgpu.ops.op import op
 from deepgpu.tensor import Tensor, wrap
@@ -27,27 +29,28 @@ class BatchNormTrain(Node):
 
     def backward(self, g: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = self.saved
-        return _needed(BatchNormGrad(self.mean, self.var, self.eps, True)(g, x, weight), self.needs_input_grad)
+        statistics = wrap(self.mean, self.backend), wrap(self.var, self.backend)
+        return _needed(BatchNormGrad(self.eps, True)(g, x, weight, *statistics), self.needs_input_grad)
 
 
 class BatchNormEval(Node):
-    """Normalise by given statistics."""
+    """Normalise by given statistics, which are inputs so that their modification before backward is noticed."""
 
-    keep_inputs = (0, 1)
+    keep_inputs = (0, 1, 3, 4)
 
-    def __init__(self, mean: Any, var: Any, eps: float) -> None:
-        self.mean, self.var, self.eps = mean, var, eps
+    def __init__(self, eps: float) -> None:
+        self.eps = eps
 
-    def forward(self, x: Any, weight: Any, bias: Any) -> Any:
-        return self.backend.batch_norm_eval(x, weight, bias, self.mean, self.var, self.eps)
+    def forward(self, x: Any, weight: Any, bias: Any, mean: Any, var: Any) -> Any:
+        return self.backend.batch_norm_eval(x, weight, bias, mean, var, self.eps)
 
     def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = self.saved
-        return _needed(BatchNormGrad(self.mean, self.var, self.eps, False)(g, x, weight), self.needs_input_grad)
+        return _needed(BatchNormGrad(self.eps, False)(g, *self.saved), self.needs_input_grad)
 
 
 def _needed(grads: tuple[Tensor, ...], needs: tuple[bool, ...]) -> tuple[Tensor | None, ...]:
-    return tuple([g if need else None for g, need in zip(grads, needs, strict=True)])
+    """The gradients of input, weight and bias as far as they are asked for; the statistics have none."""
+    return tuple([g if need else None for g, need in zip((*grads, None, None), needs, strict=False)])
 
 
 class BatchNormGrad(Node):
@@ -56,19 +59,19 @@ class BatchNormGrad(Node):
     Its own derivative is taken by recording the same formula made of plain ops.
     """
 
-    keep_inputs = (0, 1, 2)
+    keep_inputs = (0, 1, 2, 3, 4)
 
-    def __init__(self, mean: Any, var: Any, eps: float, training: bool) -> None:
-        self.mean, self.var, self.eps, self.training = mean, var, eps, training
+    def __init__(self, eps: float, training: bool) -> None:
+        self.eps, self.training = eps, training
 
-    def forward(self, g: Any, x: Any, weight: Any) -> Any:
-        gx, gw, gb = self.backend.batch_norm_backward(g, x, weight, self.mean, self.var, self.eps, self.training)
-        if weight is None:  # affine gradients that nobody asks for
-            gw = self.xp.zeros(x.shape[1], x.dtype) if gw is None else gw
-            gb = self.xp.zeros(x.shape[1], x.dtype) if gb is None else gb
-        return gx, gw, gb
+    def forward(self, g: Any, x: Any, weight: Any, mean: Any, var: Any) -> Any:
+        gx, gw, gb = self.backend.batch_norm_backward(g, x, weight, mean, var, self.eps, self.training)
+        of_params = gw.dtype if weight is None else weight.dtype
+        return gx, rounded(gw, of_params), rounded(gb, of_params)
 
-    def formula(self, g: Tensor, x: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    def formula(
+        self, g: Tensor, x: Tensor, weight: Tensor | None, mean: Tensor, var: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """``gx = w / s (g - mean(g) - xhat mean(g xhat))`` with ``xhat = (x - mean) / s``, s the standard deviation."""
         dims = [d for d in range(x.ndim) if d != 1]
         shape = [1, x.shape[1], *[1] * (x.ndim - 2)]
@@ -76,9 +79,8 @@ class BatchNormGrad(Node):
             centred = x - x.mean(dims, keepdim=True)
             invstd = ((centred * centred).mean(dims, keepdim=True) + self.eps).rsqrt()
         else:
-            backend = x._backend
-            centred = x - wrap(self.mean, backend).reshape(shape).to(x.dtype)
-            invstd = (wrap(self.var, backend).reshape(shape).to(x.dtype) + self.eps).rsqrt()
+            centred = x - mean.reshape(shape).to(x.dtype)
+            invstd = (var.reshape(shape).to(x.dtype) + self.eps).rsqrt()
         xhat = centred * invstd
         gb, gw = g.sum(dims), (g * xhat).sum(dims)
         gx = g
@@ -88,15 +90,16 @@ class BatchNormGrad(Node):
         return (gx if weight is None else gx * weight.reshape(shape)), gw, gb
 
     def backward(self, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        inputs = self.saved
+        *inputs, mean, var = self.saved
         again = state.enabled
         with enable_grad():
             # Tensors of their own to differentiate for: g may depend on x, but not in this formula.
             fresh: list[Any] = [
                 t if t is None else t.view_as(t) if again else t.detach().requires_grad_() for t in inputs
             ]
-            taken: list[Any] = [t for t, need in zip(fresh, self.needs_input_grad, strict=True) if need]
-            results = self.formula(*fresh)
+            taken: list[Any] = [t for t, need in zip(fresh, self.needs_input_grad, strict=False) if need]
+            g, x, weight = fresh
+            results = self.formula(g, x, weight, mean, var)
             pairs = [(r, gr) for r, gr in zip(results, grads, strict=True) if r.requires_grad]
             outputs, starts = [r for r, _ in pairs], [gr for _, gr in pairs]
             found = vjp(outputs, taken, starts, create_graph=again, allow_unused=True)
@@ -123,9 +126,9 @@ def batch_norm(
         ``(N, C)`` or ``(N, C, ...)``; statistics are over all dimensions but the channels.
     running_mean, running_var
         ``(C,)``: the statistics to use when not training; updated in place when training, the variance with the
-        unbiased estimate.
+        unbiased estimate. A batch of nothing does not change them.
     weight, bias
-        ``(C,)`` or None
+        ``(C,)`` or None. Parameters and statistics have the dtype of ``input``, or float32 for its half types.
     training
         Use the batch's own statistics (the biased variance).
     momentum
@@ -136,32 +139,61 @@ def batch_norm(
     Raises
     ------
     RuntimeError
-        If shapes do not fit, or there are no statistics to use.
+        If shapes or dtypes do not fit, or there are no statistics to use.
     ValueError
-        If training with a single value per channel.
+        If training with a single value per channel, one statistic of two, or an ``eps`` that is not positive.
     """
     if input._data.ndim < 2:
         raise RuntimeError(takes("batch_norm", "input", "(N, C) or (N, C, ...)", f"shape {tuple(input.shape)}"))
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(takes("batch_norm", "input", "a floating-point tensor", input.dtype))
     channels = input._data.shape[1]
     named = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     for name, t in named.items():
-        if t is not None and t._data.shape != (channels,):
-            expected = f"shape ({channels},), one value a channel of `input`"
-            raise RuntimeError(takes("batch_norm", name, expected, f"shape {tuple(t.shape)}"))
+        if t is not None:
+            _check_parameter(input, name, t)
     if (weight is None) != (bias is None):
-        weight = weight if weight is not None else input.new_ones(channels)
-        bias = bias if bias is not None else input.new_zeros(channels)
+        given = weight if weight is not None else bias
+        assert given is not None
+        weight = weight if weight is not None else given.new_ones(channels)
+        bias = bias if bias is not None else given.new_zeros(channels)
     if not training:
-        if running_mean is None or running_var is None:
-            raise RuntimeError("`batch_norm`: `running_mean` and `running_var` are needed unless `training` is set")
-        return BatchNormEval(running_mean.detach()._data, running_var.detach()._data, eps)(input, weight, bias)
-    count = input._data.size // max(channels, 1)
-    if count == 1:
-        shape = tuple(input.shape)
-        raise ValueError(takes("batch_norm", "input", "more than 1 value a channel when training", f"shape {shape}"))
+        for name in ("running_mean", "running_var"):
+            if named[name] is None:
+                raise RuntimeError(takes("batch_norm", name, "a tensor unless `training`", None))
+        return BatchNormEval(eps)(input, weight, bias, running_mean, running_var)
+    _check_training(input, running_mean, running_var, eps)
     y, mean, var = BatchNormTrain(eps)(input, weight, bias)
-    if running_mean is not None and running_var is not None and count:
+    if running_mean is not None and running_var is not None and input._data.size:
+        count = input._data.size // channels
         with no_grad():
             running_mean.mul_(1 - momentum).add_(mean.to(running_mean.dtype), alpha=momentum)
             running_var.mul_(1 - momentum).add_(var.to(running_var.dtype), alpha=momentum * count / (count - 1))
     return y
+
+
+def _check_parameter(input: Tensor, name: str, t: Tensor) -> None:
+    channels = input._data.shape[1]
+    if t._data.shape != (channels,):
+        expected = f"shape ({channels},), one value a channel of `input`"
+        raise RuntimeError(takes("batch_norm", name, expected, f"shape {tuple(t.shape)}"))
+    half = input._data.itemsize == 2
+    if t._data.dtype != input._data.dtype and not (half and t.dtype is dtypes.float32):
+        expected = f"the dtype of `input`, {input.dtype}{', or float32' if half else ''}"
+        raise RuntimeError(takes("batch_norm", name, expected, t.dtype))
+    if t.requires_grad and name.startswith("running"):
+        raise RuntimeError(
+            takes("batch_norm", name, "statistics without gradient (`detach()` it)", "requires_grad=True")
+        )
+
+
+def _check_training(input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, eps: float) -> None:
+    shape = input._data.shape
+    if shape[1] and input._data.size == shape[1]:
+        expected = "more than 1 value per channel when training"
+        raise ValueError(takes("batch_norm", "input", expected, f"shape {tuple(shape)}"))
+    if (running_mean is None) != (running_var is None):
+        missing = "running_mean" if running_mean is None else "running_var"
+        raise ValueError(takes("batch_norm", missing, "a tensor where the other statistic is one", None))
+    if eps <= 0:
+        raise ValueError(takes("batch_norm", "eps", "a positive number", eps))
