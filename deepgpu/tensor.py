@@ -32,12 +32,18 @@ class Version:
 class View:
     """How a tensor is seen through another: replaying ``chain`` on ``base`` makes the view again."""
 
-    __slots__ = ("base", "chain", "seen")
+    __slots__ = ("chain", "seen", "source")
 
     def __init__(self, base: Tensor, chain: tuple[Callable[[Tensor], Tensor], ...], seen: int) -> None:
-        self.base = base
+        self.source = base
         self.chain = chain
         self.seen = seen  # the version at which the view's node was right
+
+    @property
+    def base(self) -> Tensor:
+        """The tensor that it is a view of; the source as it was, if ``t_`` or the like changed its shape."""
+        source = self.source
+        return source if source._view is None else source._view.base
 
     def replay(self, base: Tensor) -> Tensor:
         """The view of another tensor that this is of ``base``."""
