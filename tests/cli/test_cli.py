@@ -19,6 +19,7 @@ from deepgpu.train import read_log
 from deepgpu.vision.datasets import Digits
 
 TRAIN = ["train", "--model", "resnet8", "--data", "digits", "--set", "width=4", "--epochs", "2", "--device", "cpu"]
+SHORT = [*TRAIN, "--validation", "0.8", "--epochs", "1"]  # 4 steps
 
 
 def deepgpu(*arguments, code=0):
@@ -143,18 +144,18 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch):
 
     def interrupted(self, inputs, targets):
         step(self, inputs, targets)
-        if self.position.step == 5:
+        if self.position.step == 3:
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(Trainer, "_step", interrupted)
-    output = deepgpu(*TRAIN, code=130)
-    assert "stopped by SIGINT in epoch 1 after batch 5" in output
+    output = deepgpu(*SHORT, code=130)
+    assert "stopped by SIGINT in epoch 1 after batch 3" in output
     assert output.splitlines()[-1] == "to go on: deepgpu train --resume runs/resnet8-digits"
     monkeypatch.undo()
 
 
 def test_corrupt_checkpoint_is_refused_and_the_previous_one_offered(tmp_path):
-    deepgpu(*TRAIN, "--out", "run", "--epochs", "1", "--save-every", "7")
+    deepgpu(*SHORT, "--out", "run", "--save-every", "2")
     newest, previous = sorted((tmp_path / "run" / "checkpoints").iterdir(), reverse=True)
     content = bytearray(newest.read_bytes())
     content[-100] ^= 1
