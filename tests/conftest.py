@@ -1,10 +1,14 @@
 """What all tests share."""
 
+import signal
 from typing import Any
 
 import pytest
 
 from deepgpu.testing import device_params
+
+# A shell starts what runs in its background with Ctrl-C ignored, also by the processes that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(params=device_params())
