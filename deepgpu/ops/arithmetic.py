@@ -120,7 +120,7 @@ class Remainder(Binary):
     keep_inputs = (0, 1)
 
     def compute(self, a: Any, b: Any) -> Any:
-        _refuse_zero_divisor(self, b)
+        refuse_zero_divisor(self, b)
         return self.xp.remainder(a, b)
 
     def partial(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -132,7 +132,7 @@ class FloorDivide(Binary):
     op = "floor_divide"
 
     def compute(self, a: Any, b: Any) -> Any:
-        _refuse_zero_divisor(self, b)
+        refuse_zero_divisor(self, b)
         return self.xp.floor_divide(a, b)
 
     def partial(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -144,14 +144,14 @@ class TruncDivide(FloorDivide):
     op = "div"
 
     def compute(self, a: Any, b: Any) -> Any:
-        _refuse_zero_divisor(self, b)
+        refuse_zero_divisor(self, b)
         if b.dtype.kind not in "iu":
             return self.xp.trunc(self.xp.true_divide(a, b))
         floor = self.xp.floor_divide(a, b)
         return floor + ((floor * b != a) & ((a < 0) != (b < 0)))
 
 
-def _refuse_zero_divisor(node: Binary, b: Any) -> None:
+def refuse_zero_divisor(node: Binary, b: Any) -> None:
     """Integers have no infinity. (A GPU would have to be waited for: there the result is undefined, as in PyTorch.)"""
     if b.dtype.kind in "iu" and node.backend.type == "cpu" and not b.all():
         raise RuntimeError(f"`{node.op}`: `other` takes integers other than 0, but got 0 (ZeroDivisionError)")

@@ -86,6 +86,24 @@ def isfinite(input: Tensor) -> Tensor:
     return _compare("isfinite", "isfinite", input)
 
 
+@op(method=True, differentiable=False)
+def isposinf(input: Tensor) -> Tensor:
+    """Where elements are plus infinity."""
+    return isinf(input) & gt(input, 0)
+
+
+@op(method=True, differentiable=False)
+def isneginf(input: Tensor) -> Tensor:
+    """Where elements are minus infinity."""
+    return isinf(input) & lt(input, 0)
+
+
+@op(method=True, differentiable=False)
+def isreal(input: Tensor) -> Tensor:
+    """True everywhere: there are no complex tensors."""
+    return eq(input, input) | ne(input, input)
+
+
 @op(method=True, inplace=True, differentiable=False)
 def logical_and(input: Tensor, other: Tensor) -> Tensor:
     """Both are non-zero."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import builtins
+import math
 from typing import Any
 
+from deepgpu import dtypes
 from deepgpu.autograd.node import Node
 from deepgpu.backends.precision import rounded, widened
+from deepgpu.errors import takes
 from deepgpu.ops.broadcast import refuse_bools
 from deepgpu.ops.op import alias, op
-from deepgpu.tensor import Tensor
+from deepgpu.tensor import Tensor, method, wrap
 
 
 class Step(Node):
@@ -89,4 +92,63 @@ def sign(input: Tensor) -> Tensor:
     return Sign()(input)
 
 
+@op(method=True, inplace=True)
+def sgn(input: Tensor) -> Tensor:
+    """As :func:`sign`, for real numbers."""
+    return Sign()(input)
+
+
+@op(method=True, inplace=True)
+def frac(input: Tensor) -> Tensor:
+    """The fractional part, with the sign of the element."""
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(takes("frac", "input", "a floating-point tensor", input.dtype))
+    return input - trunc(input)
+
+
+@op(method=True, differentiable=False)
+def signbit(input: Tensor) -> Tensor:
+    """Where the sign is negative, that of zeros and NaN too."""
+    if not input.dtype.is_floating_point:
+        return input < 0
+    return wrap(input._backend.xp.signbit(input._data), input._backend)
+
+
+@op(method=True)
+def positive(input: Tensor) -> Tensor:
+    """The tensor itself."""
+    refuse_bools("positive", input)
+    return input
+
+
+class NanToNum(Node):
+    keep_inputs = (0,)
+
+    def __init__(self, nan: float, posinf: float | None, neginf: float | None) -> None:
+        self.nan, self.posinf, self.neginf = nan, posinf, neginf
+
+    def forward(self, x: Any) -> Any:
+        info = dtypes.finfo(dtypes.from_numpy(x.dtype))
+        high = info.max if self.posinf is None else self.posinf
+        low = info.min if self.neginf is None else self.neginf
+        typed = [x.dtype.type(v) for v in (self.nan, high, low)]
+        y = self.xp.where(self.xp.isnan(x), typed[0], x)
+        return self.xp.where(x == x.dtype.type(math.inf), typed[1], self.xp.where(x == -math.inf, typed[2], y))
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return g.masked_fill(~x.isfinite(), 0.0)
+
+
+@op(method=True, inplace=True)
+def nan_to_num(
+    input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None
+) -> Tensor:
+    """NaN and infinities replaced, by default by 0 and the largest and the smallest finite number."""
+    if not input.dtype.is_floating_point:
+        return input.clone()
+    return NanToNum(0.0 if nan is None else nan, posinf, neginf)(input)
+
+
+method(positive, name="__pos__")
 fix = alias("fix", trunc)

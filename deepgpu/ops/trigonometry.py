@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from deepgpu.autograd.node import Node
+from deepgpu.backends.precision import rounded, widened
 from deepgpu.ops.broadcast import floating
 from deepgpu.ops.op import alias, op
 from deepgpu.tensor import Tensor
@@ -98,6 +100,54 @@ class Cosh(Node):
         return g * x.sinh()
 
 
+class Asinh(Node):
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.arcsinh(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return g * (x * x + 1).rsqrt()
+
+
+class Acosh(Node):
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.arccosh(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return g * (x * x - 1).rsqrt()
+
+
+class Atanh(Node):
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return self.xp.arctanh(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return g / (1 - x * x)
+
+
+class Sinc(Node):
+    """``sin(pi x) / (pi x)``, which is 1 at 0, where its slope is 0."""
+
+    keep_inputs = (0,)
+
+    def forward(self, x: Any) -> Any:
+        return rounded(self.xp.sinc(widened(x)), x.dtype)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        angle = x * math.pi
+        slope = (angle * angle.cos() - angle.sin()) / (angle * x)
+        return g * slope.masked_fill(angle * x == 0, 0.0)
+
+
 class Tanh(Node):
     keep_outputs = (0,)
 
@@ -163,6 +213,45 @@ def tanh(input: Tensor) -> Tensor:
     return Tanh()(floating(input))
 
 
+@op(method=True, inplace=True)
+def asinh(input: Tensor) -> Tensor:
+    """The inverse hyperbolic sine."""
+    return Asinh()(floating(input))
+
+
+@op(method=True, inplace=True)
+def acosh(input: Tensor) -> Tensor:
+    """The inverse hyperbolic cosine; NaN below 1."""
+    return Acosh()(floating(input))
+
+
+@op(method=True, inplace=True)
+def atanh(input: Tensor) -> Tensor:
+    """The inverse hyperbolic tangent; NaN outside of [-1, 1]."""
+    return Atanh()(floating(input))
+
+
+@op(method=True, inplace=True)
+def sinc(input: Tensor) -> Tensor:
+    """``sin(pi input) / (pi input)``, which is 1 at 0."""
+    return Sinc()(floating(input))
+
+
+@op(method=True, inplace=True)
+def deg2rad(input: Tensor) -> Tensor:
+    """Degrees as radians."""
+    return floating(input) * (math.pi / 180)
+
+
+@op(method=True, inplace=True)
+def rad2deg(input: Tensor) -> Tensor:
+    """Radians as degrees."""
+    return floating(input) * (180 / math.pi)
+
+
 arcsin = alias("arcsin", asin)
 arccos = alias("arccos", acos)
 arctan = alias("arctan", atan)
+arcsinh = alias("arcsinh", asinh)
+arccosh = alias("arccosh", acosh)
+arctanh = alias("arctanh", atanh)

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from deepgpu.testing import Maker, OpEntry, OpTests, Sample
+import numpy as np
+
+from deepgpu.testing import FLOATING, Failure, Maker, OpEntry, OpTests, Sample
 from deepgpu.testing.families import unary
 
 
@@ -21,12 +23,29 @@ def flat(make: Maker) -> Iterator[Sample]:
         yield sample.at_kink() if sample.smooth else sample
 
 
+def frac_errors(make: Maker) -> Iterator[Failure]:
+    yield Failure(Sample(np.arange(3)), "`frac`: `input` takes.*int64")
+
+
+def replaced(make: Maker) -> Iterator[Sample]:
+    yield from unary(make)
+    yield Sample(make.special(), 1.0, 2.0, -3.0).forward_only()
+    yield Sample(make.special(), posinf=7.0).forward_only()
+    if make.is_floating:
+        yield Sample(make.values([np.nan, np.inf, -np.inf, 1])).at_kink()
+
+
 ENTRIES = [
     OpEntry("floor", flat),
     OpEntry("ceil", flat),
     OpEntry("trunc", flat),
     OpEntry("round", decimals),
     OpEntry("sign", flat),
+    OpEntry("sgn", flat),
+    OpEntry("frac", flat, frac_errors, dtypes=FLOATING),
+    OpEntry("signbit", unary, differentiable=False),
+    OpEntry("positive", unary),
+    OpEntry("nan_to_num", replaced),
 ]
 
 
