@@ -1,0 +1,389 @@
+"""Convolutions on the GPU: which kernel of conv.cu or gemm.cu, with which arguments.
+
+A plan is a function of shapes, strides and dtypes. Images are channels-last in memory, filters are
+``(K, R, S, C / groups)``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from math import gcd
+from typing import Any, NamedTuple
+
+from deepgpu.backends.base import Array, Pair
+from deepgpu.backends.cuda import gemm
+from deepgpu.backends.cuda.gemm import K_MAJOR, MN_MAJOR, PLAIN, SIMT_BK, SMALL, Finish, Layout
+from deepgpu.backends.cuda.plans import (
+    C_TYPES,
+    FastDiv,
+    Launch,
+    Plan,
+    accumulator,
+    by_value,
+    epilogue,
+    epilogue_type,
+    fast_div,
+    i32,
+    i64,
+    is_aligned,
+    run,
+    strides,
+    up,
+)
+
+PHASES = 4
+"""Phases of dgrad in one launch, as conv.cu has it."""
+
+
+class Conv(NamedTuple):
+    """A convolution's geometry: ``x (N, C, H, W) * w (K, C / groups, R, S)``."""
+
+    n: int
+    c: int
+    h: int
+    w: int
+    k: int
+    r: int
+    s: int
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+
+    @property
+    def p(self) -> int:
+        """Height of the output."""
+        return (self.h + 2 * self.padding[0] - self.dilation[0] * (self.r - 1) - 1) // self.stride[0] + 1
+
+    @property
+    def q(self) -> int:
+        """Width of the output."""
+        return (self.w + 2 * self.padding[1] - self.dilation[1] * (self.s - 1) - 1) // self.stride[1] + 1
+
+    @property
+    def channels(self) -> int:
+        """Channels of a group."""
+        return self.c // self.groups
+
+    @property
+    def filters(self) -> int:
+        """Filters of a group."""
+        return self.k // self.groups
+
+    @property
+    def depth(self) -> int:
+        """Numbers in a filter."""
+        return self.r * self.s * self.channels
+
+    @property
+    def rows(self) -> int:
+        """Pixels of the output, of all images."""
+        return self.n * self.p * self.q
+
+    @property
+    def is_pointwise(self) -> bool:
+        """Whether it is a product of the pixels with the filters, as they lie in memory."""
+        one = (1, 1)
+        return (self.r, self.s) == self.stride == one and self.padding == (0, 0) and self.groups == 1
+
+
+class Image(NamedTuple):
+    """Strides of an image, in elements, and whether its first element lies at a multiple of 16 bytes."""
+
+    n: int
+    h: int
+    w: int
+    c: int
+    aligned: bool = True
+
+    @property
+    def order(self) -> int:
+        """Along what neighbouring threads should read: channels, or pixels."""
+        return K_MAJOR if self.c == 1 else MN_MAJOR
+
+
+def channels_last(channels: int, h: int, w: int) -> Image:
+    """The strides of a contiguous NHWC image."""
+    return Image(h * w * channels, w * channels, channels, 1)
+
+
+# --- argument structs: see im2col.cuh, filter.cuh, epilogue.cuh, conv.cu ----------------------------------------------
+
+
+class Im2col(ctypes.Structure):
+    _fields_ = [
+        *((name, i64) for name in ("image_stride", "line_stride")),
+        *((name, i32) for name in ("pixel_stride", "channel_stride", "rows", "depth", "height", "width", "channels")),
+        *((name, i32) for name in ("mul_h", "mul_w", "off_h", "off_w", "step_h", "step_w", "taps_h", "taps_w")),
+        *((name, FastDiv) for name in ("by_image", "by_line", "by_channels", "by_taps_w")),
+    ]
+
+
+class FilterTaps(ctypes.Structure):
+    _fields_ = [
+        *((name, i32) for name in ("depth", "channels", "row", "first", "step_r", "step_s")),
+        *((name, FastDiv) for name in ("by_filters", "by_taps_w")),
+    ]
+
+
+class PhaseRows(ctypes.Structure):
+    _fields_ = [
+        *((name, i32) for name in ("height", "width", "channels", "stride_h", "stride_w", "phase_h", "phase_w")),
+        *((name, FastDiv) for name in ("by_image", "by_line")),
+    ]
+
+
+class DgradPhase(ctypes.Structure):
+    _fields_ = [("dy", Im2col), ("w", FilterTaps), ("dx", PhaseRows)]
+
+
+def _struct(name: str, *fields: tuple[str, Any]) -> type[ctypes.Structure]:
+    return type(name, (ctypes.Structure,), {"_fields_": list(fields)})
+
+
+@functools.cache
+def _fprop_args(dtype: str) -> type[ctypes.Structure]:
+    return _struct("FpropArgs", ("x", Im2col), ("filters", i32), ("groups", i32), ("epilogue", epilogue_type(dtype)))
+
+
+@functools.cache
+def _dgrad_args(dtype: str) -> type[ctypes.Structure]:
+    end = ("epilogue", epilogue_type(dtype))
+    return _struct("DgradArgs", ("channels", i32), ("filters", i32), end, ("phase", DgradPhase * PHASES))
+
+
+@functools.cache
+def _wgrad_args(dtype: str) -> type[ctypes.Structure]:
+    sizes = [(name, i32) for name in ("filters", "groups", "k_tiles")]
+    return _struct("WgradArgs", ("x", Im2col), *sizes, ("split_stride", i64), ("epilogue", epilogue_type(dtype)))
+
+
+def _im2col(g: Conv, image: Image) -> Im2col:
+    """The windows of x."""
+    return Im2col(
+        *image[:4], g.rows, g.depth, g.h, g.w, g.channels,
+        *g.stride, -g.padding[0], -g.padding[1], *g.dilation, g.r, g.s,
+        fast_div(g.p * g.q), fast_div(g.q), fast_div(g.channels), fast_div(g.s),
+    )  # fmt: skip
+
+
+class _Axis(NamedTuple):
+    """What one axis of a phase of dgrad is as a stride-1 convolution of dy."""
+
+    pixels: int
+    first: int  # the first tap that the phase sees
+    step: int  # from tap to tap
+    taps: int
+    offset: int  # of dy for the first tap
+    move: int  # of dy from tap to tap
+
+
+def _axis(phase: int, size: int, taps: int, stride: int, padding: int, dilation: int) -> _Axis:
+    pixels, common = up(size - phase, stride), gcd(dilation, stride)
+    period = stride // common
+    first = next((r for r in range(min(taps, period)) if (phase + padding - r * dilation) % stride == 0), None)
+    if first is None:
+        return _Axis(pixels, 0, 1, 0, 0, 0)
+    offset = (phase + padding - first * dilation) // stride
+    return _Axis(pixels, first, period, up(taps - first, period), offset, -(dilation // common))
+
+
+def _phases(g: Conv, image: Image) -> list[DgradPhase]:
+    """dgrad as one stride-1 convolution of dy for each (h % stride, w % stride)."""
+    phases = []
+    for a in range(min(g.stride[0], g.h)):
+        for b in range(min(g.stride[1], g.w)):
+            y = _axis(a, g.h, g.r, g.stride[0], g.padding[0], g.dilation[0])
+            x = _axis(b, g.w, g.s, g.stride[1], g.padding[1], g.dilation[1])
+            taps = y.taps * x.taps
+            by_image, by_line, by_filters = fast_div(y.pixels * x.pixels), fast_div(x.pixels), fast_div(g.filters)
+            windows = Im2col(
+                *image[:4], g.n * y.pixels * x.pixels, taps * g.filters, g.p, g.q, g.filters,
+                1, 1, y.offset, x.offset, y.move, x.move, y.taps, x.taps,
+                by_image, by_line, by_filters, fast_div(x.taps),
+            )  # fmt: skip
+            filters = FilterTaps(
+                taps * g.filters, g.channels, g.depth, (y.first * g.s + x.first) * g.channels if taps else 0,
+                y.step * g.s * g.channels, x.step * g.channels, by_filters, fast_div(x.taps),
+            )  # fmt: skip
+            rows = PhaseRows(g.h, g.w, g.c, *g.stride, a, b, by_image, by_line)
+            phases.append(DgradPhase(windows, filters, rows))
+    return phases
+
+
+# --- plans ------------------------------------------------------------------------------------------------------------
+
+
+def _renamed(plan: Plan, a: str, b: str, c: str) -> Plan:
+    """A product's plan with a convolution's names of its arrays."""
+    names = {"a": a, "b": b, "c": c}
+    launches = (
+        launch._replace(arguments=tuple(names.get(x, x) if isinstance(x, str) else x for x in launch.arguments))
+        for launch in plan.launches
+    )
+    return plan._replace(launches=tuple(launches))
+
+
+@functools.lru_cache(maxsize=4096)
+def fprop_plan(dtype: str, g: Conv, image: Image, finish: Finish = PLAIN) -> Plan:
+    """Plan ``y = activation(alpha * conv(x, w) + bias + residual)``.
+
+    The launches name the arrays ``x``, ``w`` (contiguous ``(K, R, S, C / groups)``), ``y`` (contiguous
+    ``(N, P, Q, K)``), ``bias``, ``residual`` (as ``y``) and ``workspace``.
+
+    Parameters
+    ----------
+    image
+        Strides of ``x``.
+    """
+    if 0 in (g.rows, g.k):
+        return Plan(())
+    if g.is_pointwise and image[:4] == channels_last(g.c, g.h, g.w)[:4]:
+        x, w = Layout(g.c, 1, aligned=image.aligned), Layout(g.c, 1)
+        return _renamed(gemm.plan(dtype, g.rows, g.k, g.c, x, w, 1, finish), "x", "w", "y")
+    tile = gemm.simt_tile(g.rows, g.filters, g.groups, dtype)
+    end = epilogue(dtype, finish.alpha, finish.activation, g.filters % 4 == 0)
+    args = _fprop_args(dtype)(_im2col(g, image), g.filters, g.groups, end)
+    extra = ("bias" if finish.bias else None, "residual" if finish.residual else None)
+    launch = Launch(
+        "conv.cu",
+        f"conv_fprop_simt<{C_TYPES[dtype]}, {tile}, {image.order}>",
+        (tile.blocks(g.rows, g.filters), g.groups, 1),
+        tile.threads,
+        ("x", "w", "y", *extra, by_value(args)),
+    )
+    return Plan((launch,))
+
+
+@functools.lru_cache(maxsize=4096)
+def dgrad_plan(dtype: str, g: Conv, image: Image | None = None) -> Plan:
+    """Plan the gradient with respect to the input.
+
+    The launches name the arrays ``dy``, ``w`` (as for :func:`fprop_plan`) and ``dx`` (contiguous ``(N, H, W, C)``).
+
+    Parameters
+    ----------
+    image
+        Strides of ``dy``; contiguous ``(N, P, Q, K)`` if None.
+    """
+    if 0 in (g.n, g.c, g.h, g.w):
+        return Plan(())
+    contiguous = channels_last(g.k, g.p, g.q)
+    image = image or contiguous
+    if g.is_pointwise and image[:4] == contiguous[:4]:
+        dy, w = Layout(g.k, 1, aligned=image.aligned), Layout(1, g.c)
+        return _renamed(gemm.plan(dtype, g.rows, g.c, g.k, dy, w), "dy", "w", "dx")
+    phases = _phases(g, image)
+    largest = max(phase.dy.rows for phase in phases)
+    tile = gemm.simt_tile(largest, g.channels, g.groups * len(phases), dtype)
+    end = epilogue(dtype, aligned=g.channels % 4 == 0)
+    launches = []
+    for i in range(0, len(phases), PHASES):
+        some = phases[i : i + PHASES]
+        args = _dgrad_args(dtype)(g.channels, g.filters, end, (DgradPhase * PHASES)(*some))
+        launches.append(
+            Launch(
+                "conv.cu",
+                f"conv_dgrad_simt<{C_TYPES[dtype]}, {tile}>",
+                (max(tile.blocks(phase.dy.rows, g.channels) for phase in some), g.groups, len(some)),
+                tile.threads,
+                ("dy", "w", "dx", by_value(args)),
+            )
+        )
+    return Plan(tuple(launches))
+
+
+@functools.lru_cache(maxsize=4096)
+def wgrad_plan(dtype: str, g: Conv, image: Image) -> Plan:
+    """Plan the gradient with respect to the filters.
+
+    The launches name the arrays ``dy`` (contiguous ``(N, P, Q, K)``), ``x``, ``dw`` (contiguous
+    ``(K, R, S, C / groups)``) and ``workspace``.
+
+    Parameters
+    ----------
+    image
+        Strides of ``x``.
+    """
+    if 0 in (g.k, g.depth):
+        return Plan(())
+    if g.is_pointwise and image[:4] == channels_last(g.c, g.h, g.w)[:4]:
+        dy, x = Layout(1, g.k), Layout(1, g.c, aligned=image.aligned)
+        return _renamed(gemm.plan(dtype, g.k, g.c, g.rows, dy, x), "dy", "x", "dw")
+    tile = SMALL
+    blocks = tile.blocks(g.filters, g.depth)
+    count, per_split = gemm.splits(blocks * g.groups, up(g.rows, SIMT_BK), least=32)
+    whole, size = count == 1, g.k * g.depth
+    out = dtype if whole else accumulator(dtype)
+    end = epilogue(dtype, aligned=g.depth % 4 == 0)
+    args = _wgrad_args(dtype)(_im2col(g, image), g.filters, g.groups, per_split, size, end)
+    launch = Launch(
+        "conv.cu",
+        f"conv_wgrad_simt<{C_TYPES[dtype]}, {C_TYPES[out]}, {tile}>",
+        (blocks, g.groups, count),
+        tile.threads,
+        ("dy", "x", "dw" if whole else "workspace", by_value(args)),
+    )
+    if whole:
+        return Plan((launch,))
+    return Plan((launch, gemm.reduction(dtype, "dw", size, g.depth, count)), count * size, out)
+
+
+# --- on arrays: see deepgpu.backends.base.Backend ---------------------------------------------------------------------
+
+
+def fprop(
+    xp: Any, x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Array:
+    """See :meth:`deepgpu.backends.base.Backend.conv2d_fprop`."""
+    n, c, height, width = x.shape
+    k, _, r, s = w.shape
+    g = Conv(n, c, height, width, k, r, s, _pair(stride), _pair(padding), _pair(dilation), groups)
+    y = xp.empty((n, g.p, g.q, k), x.dtype)
+    finish = Finish(bias=bias is not None)
+    run(xp, fprop_plan(str(x.dtype), g, _image(x), finish), x=x, w=_filters(xp, w), y=y, bias=_contiguous(xp, bias))
+    return y.transpose(0, 3, 1, 2)
+
+
+def dgrad(
+    xp: Any, gy: Array, w: Array, input_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Array:
+    """See :meth:`deepgpu.backends.base.Backend.conv2d_dgrad`."""
+    n = gy.shape[0]
+    k, channels, r, s = w.shape
+    g = Conv(n, channels * groups, *input_size, k, r, s, _pair(stride), _pair(padding), _pair(dilation), groups)
+    dx = xp.empty((n, *input_size, g.c), gy.dtype)
+    run(xp, dgrad_plan(str(gy.dtype), g, _image(gy)), dy=gy, w=_filters(xp, w), dx=dx)
+    return dx.transpose(0, 3, 1, 2)
+
+
+def wgrad(
+    xp: Any, gy: Array, x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Array:
+    """See :meth:`deepgpu.backends.base.Backend.conv2d_wgrad`. The result's memory is ``(K, R, S, C / groups)``."""
+    n, c, height, width = x.shape
+    k = gy.shape[1]
+    g = Conv(n, c, height, width, k, *kernel_size, _pair(stride), _pair(padding), _pair(dilation), groups)
+    dw = xp.empty((k, *kernel_size, g.channels), gy.dtype)
+    dy = xp.ascontiguousarray(gy.transpose(0, 2, 3, 1))
+    run(xp, wgrad_plan(str(gy.dtype), g, _image(x)), dy=dy, x=x, dw=dw)
+    return dw.transpose(0, 3, 1, 2)
+
+
+def _pair(x: Pair) -> Pair:
+    """A sequence of two as a tuple: plans are found by their arguments."""
+    return x[0], x[1]
+
+
+def _image(x: Array) -> Image:
+    n, c, h, w = strides(x)
+    return Image(n, h, w, c, is_aligned(x))
+
+
+def _filters(xp: Any, w: Array) -> Array:
+    return xp.ascontiguousarray(w.transpose(0, 2, 3, 1))
+
+
+def _contiguous(xp: Any, x: Array | None) -> Array | None:
+    return None if x is None else xp.ascontiguousarray(x)

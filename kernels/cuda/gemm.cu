@@ -1,0 +1,86 @@
+// gemm.cu -- C[b] = activation(alpha * A[b] * B[b] + bias + residual[b]).
+//
+//   gemm_simt      scalar multiply-adds: every type, size, stride and alignment; exact float32; sm_75 (see simt.cuh)
+//   reduce_splits  adds up the partial sums of a product whose reduction was split among blocks
+//
+// A split reduction is for outputs too small to fill the GPU: blockIdx.y sums its share of k into its own partial matrix, and
+// reduce_splits adds them in ascending order: deterministic, unlike atomics.
+// Bytes    reduce_splits reads splits + 1 (with residual) matrices and writes one: bound by memory.
+#include "dense.cuh"
+#include "simt.cuh"
+
+namespace dg {
+
+// An operand: element (m or n, k) of matrix b at m * stride_mn + k * stride_k + b * batch.
+struct Matrix { long long stride_mn, stride_k, batch; };
+
+template <class A>
+struct GemmArgs {
+  int M, N, K;
+  int k_tiles;  // of one split
+  Matrix a, b;
+  long long stride_c, batch_c, split_c;
+  FastDiv by_tiles;  // output tiles of one matrix
+  Epilogue<A> epilogue;
+};
+
+}  // namespace dg
+
+// grid = (tiles * batch, splits)
+// judge gemm_simt: registers <= 168, shared <= 34000; !LDL; LDS.*128
+template <class T, class O, int BM, int BN, int TM, int TN, int ORDER_A, int ORDER_B>
+__global__ void __launch_bounds__((BM / TM) * (BN / TN))
+gemm_simt(const T* __restrict__ a, const T* __restrict__ b, O* __restrict__ c, const O* __restrict__ bias,
+          const O* __restrict__ residual, const __grid_constant__ dg::GemmArgs<dg::Accumulator<T>> g) {
+  using C = dg::SimtTile<T, BM, BN, TM, TN>;
+  __shared__ typename C::Shared shared;
+  int tile, tile_m, tile_n;
+  const long long batch = g.by_tiles.divmod(blockIdx.x, tile), out = batch * g.batch_c;
+  dg::tile_of_block(tile, (g.M + BM - 1) / BM, (g.N + BN - 1) / BN, tile_m, tile_n);
+  const int first = blockIdx.y * g.k_tiles, all = (g.K + C::BK - 1) / C::BK, left = all - first;
+  dg::Strided<typename C::template ChunksA<dg::Order(ORDER_A)>> rows_a(a + batch * g.a.batch, g.M, g.K, g.a.stride_mn,
+                                                                       g.a.stride_k, tile_m * BM);
+  dg::Strided<typename C::template ChunksB<dg::Order(ORDER_B)>> rows_b(b + batch * g.b.batch, g.N, g.K, g.b.stride_mn,
+                                                                       g.b.stride_k, tile_n * BN);
+  typename C::A sum[TM][TN];
+  dg::simt_mainloop<C>(sum, shared, rows_a, rows_b, first * C::BK, left < g.k_tiles ? left : g.k_tiles);
+  dg::simt_store<C>(sum, c + out + blockIdx.y * g.split_c, bias, residual ? residual + out : residual,
+                    dg::DenseRows{g.stride_c}, tile_m * BM, tile_n * BN, g.M, g.N, g.epilogue);
+}
+
+// out[i] = activation(alpha * sum over s of partial[s][i] + bias[i % columns] + residual[i]), four i a thread
+// judge reduce_splits: registers <= 64; !LDL
+template <class A, class O>
+__global__ void __launch_bounds__(256)
+reduce_splits(const A* __restrict__ partial, O* __restrict__ out, const O* __restrict__ bias, const O* __restrict__ residual,
+              int count, int splits, const __grid_constant__ dg::FastDiv by_columns,
+              const __grid_constant__ dg::Epilogue<A> epilogue) {
+  const int i = (blockIdx.x * 256 + threadIdx.x) * 4;
+  if (i >= count) return;
+  A sum[4] = {};
+  for (int s = 0; s < splits; s++) {
+    const A* at = partial + static_cast<long long>(s) * count + i;
+    if (epilogue.aligned) {
+      const dg::Vector<A, 4> four = *reinterpret_cast<const dg::Vector<A, 4>*>(at);
+#pragma unroll
+      for (int c = 0; c < 4; c++) sum[c] += four.v[c];
+    } else {
+#pragma unroll
+      for (int c = 0; c < 4; c++)
+        if (i + c < count) sum[c] += at[c];
+    }
+  }
+  int n;
+  const int row = by_columns.divmod(i, n), columns = by_columns.divisor;
+  if (epilogue.aligned) {
+    epilogue.template store<4>(sum, out, bias, residual, static_cast<long long>(row) * columns, n, columns);
+    return;
+  }
+#pragma unroll
+  for (int c = 0; c < 4; c++) {
+    if (i + c >= count) return;
+    const A one[1] = {sum[c]};
+    const int r = by_columns.divmod(i + c, n);
+    epilogue.template store<1>(one, out, bias, residual, static_cast<long long>(r) * columns, n, columns);
+  }
+}
