@@ -1,17 +1,19 @@
 """What all tests share."""
 
 import signal
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from deepgpu.testing import device_params
+from deepgpu.testing import DEVICES, usable
 
 # A shell starts what runs in its background with Ctrl-C ignored, also by the processes that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.fixture(params=device_params())
-def device(request: Any) -> str:
-    """A test that takes it runs on every device; on "cuda" under the marker ``gpu``."""
-    return request.param
+@pytest.fixture(params=DEVICES)
+def device(request: Any) -> Iterator[str]:
+    """A test that takes it runs on every device; "cuda" is emulated on a machine without a GPU."""
+    with usable(request.param):
+        yield request.param

@@ -24,9 +24,10 @@ def backend_of(array: Array) -> Backend:
     """
     if isinstance(array, np.ndarray):
         return _CPU
-    cupy = sys.modules.get("cupy")  # who holds a CuPy array has imported CuPy
-    if cupy is not None and isinstance(array, cupy.ndarray):
-        return _cuda(array.device.id)
+    for name in ("cupy", "deepgpu.backends.cuda.emulator"):
+        cupy = sys.modules.get(name)  # who holds an array of theirs has imported them
+        if cupy is not None and isinstance(array, cupy.ndarray):
+            return _cuda(array.device.id, cupy)
     if isinstance(array, np.generic):  # NumPy's operations make scalars of 0-d arrays
         return _CPU
     raise TypeError(f"`backend_of`: `array` takes a NumPy or a CuPy array, but got {type(array).__name__}")
@@ -51,11 +52,11 @@ def get(type: str, index: int | None = None) -> Backend:
         return _CPU
     from deepgpu.backends.cuda import runtime
 
-    return _cuda(runtime.checked_index(index))
+    return _cuda(runtime.checked_index(index), runtime.cupy())
 
 
 @functools.cache
-def _cuda(index: int) -> Any:
+def _cuda(index: int, cupy: Any) -> Any:
     from deepgpu.backends.cuda.backend import CUDABackend
 
-    return CUDABackend(index)
+    return CUDABackend(index, cupy)

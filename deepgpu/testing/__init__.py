@@ -13,9 +13,10 @@ PyTorch is needed for these tests, not for :func:`assert_close`.
 """
 
 from deepgpu.testing.compare import assert_close
+from deepgpu.testing.devices import emulated_cuda, usable
 from deepgpu.testing.entry import Failure, OpEntry
 from deepgpu.testing.samples import FLOATING, INTEGRAL, Maker, Sample
-from deepgpu.testing.suite import DEVICES, OpTests, device_params
+from deepgpu.testing.suite import DEVICES, OpTests
 
 __all__ = [
     "DEVICES",
@@ -27,5 +28,6 @@ __all__ = [
     "OpTests",
     "Sample",
     "assert_close",
-    "device_params",
+    "emulated_cuda",
+    "usable",
 ]

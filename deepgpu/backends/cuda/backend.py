@@ -6,9 +6,10 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from deepgpu.backends.base import Array, Backend
 from deepgpu.backends.composed import ComposedBackend
-from deepgpu.backends.cuda import runtime
 
 
 def _on_own_device(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -23,23 +24,20 @@ def _on_own_device(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class CUDABackend(ComposedBackend):
-    """CuPy arrays of one device.
+    """Arrays of one CUDA device.
 
     Parameters
     ----------
     index
-        Which CUDA device.
-
-    Raises
-    ------
-    DeviceUnavailableError
-        If the machine has no CUDA.
+        Which device.
+    cupy
+        CuPy, or what emulates it: see :func:`deepgpu.backends.cuda.runtime.cupy`.
     """
 
     type = "cuda"
 
-    def __init__(self, index: int) -> None:
-        self.xp = runtime.cupy()
+    def __init__(self, index: int, cupy: Any) -> None:
+        self.xp = cupy
         self.index = index
         self._device = self.xp.cuda.Device(index)
 
@@ -49,14 +47,26 @@ class CUDABackend(ComposedBackend):
     def to_numpy(self, array: Array) -> Array:
         return self.xp.asnumpy(array)
 
+    def synchronize(self) -> None:
+        self._device.synchronize()
+
+    def add_at(self, out: Array, index: Any, values: Array) -> None:
+        if out.dtype == np.int64:  # CuPy has atomics for the unsigned type only, and addition is the same
+            self.xp.add.at(out.view(np.uint64), index, values.astype(np.int64).view(np.uint64))
+        elif out.dtype.name in _ATOMIC_DTYPES:
+            self.xp.add.at(out, index, values)
+        else:
+            wide = out.astype(np.int32 if out.dtype.kind in "iub" else np.float32)
+            self.xp.add.at(wide, index, values.astype(wide.dtype))
+            out[...] = wide.astype(out.dtype)
+
     def erf(self, x: Array) -> Array:
         from cupyx.scipy import special
 
         return special.erf(x)
 
-    def synchronize(self) -> None:
-        self._device.synchronize()
 
+_ATOMIC_DTYPES = ("int32", "uint32", "uint64", "float16", "float32", "float64")
 
 for _name in Backend.__abstractmethods__:
     setattr(CUDABackend, _name, _on_own_device(getattr(CUDABackend, _name)))

@@ -16,6 +16,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from deepgpu.errors import DeviceUnavailableError, KernelCompileError
 
 _STATIC_SHARED_LIMIT = 48 << 10
@@ -119,7 +121,7 @@ def launch(
     args
         The kernel's arguments in order. Arrays of the device (their data pointers: strides are arguments of their own)
         and None are pointers; everything else must be a NumPy scalar of the parameter's size, such as
-        ``np.int32(n)`` or ``np.float32(eps)``.
+        ``np.int32(n)`` or ``np.float32(eps)``; a structure is a structured NumPy scalar.
     shared_bytes
         Dynamic shared memory, beyond 48 KiB too.
 
@@ -133,7 +135,9 @@ def launch(
     kernel = _kernel(kernel_file, name_expression, _emulating)
     if shared_bytes > kernel.max_dynamic_shared_size_bytes:
         kernel.max_dynamic_shared_size_bytes = shared_bytes
-    kernel(grid, block, args, shared_mem=shared_bytes)
+    # CuPy passes structures by value as arrays of one element
+    values = tuple([np.asarray(a) if isinstance(a, np.void) else a for a in args])
+    kernel(grid, block, values, shared_mem=shared_bytes)
 
 
 @functools.cache
