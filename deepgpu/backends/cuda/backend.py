@@ -10,6 +10,7 @@ import numpy as np
 
 from deepgpu.backends.base import Array, Backend
 from deepgpu.backends.composed import ComposedBackend
+from deepgpu.backends.cuda import elementwise, softmax
 
 
 def _on_own_device(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,10 +61,32 @@ class CUDABackend(ComposedBackend):
             self.xp.add.at(wide, index, values.astype(wide.dtype))
             out[...] = wide.astype(out.dtype)
 
-    def erf(self, x: Array) -> Array:
-        from cupyx.scipy import special
+    def relu(self, x: Array) -> Array:
+        return elementwise.relu(self.xp, x)
 
-        return special.erf(x)
+    def relu_backward(self, gy: Array, y: Array) -> Array:
+        return elementwise.relu_backward(self.xp, gy, y)
+
+    def hardtanh(self, x: Array, low: float, high: float) -> Array:
+        return elementwise.hardtanh(self.xp, x, low, high)
+
+    def hardtanh_backward(self, gy: Array, y: Array, low: float, high: float) -> Array:
+        return elementwise.hardtanh_backward(self.xp, gy, y, low, high)
+
+    def erf(self, x: Array) -> Array:
+        return elementwise.erf(self.xp, x)
+
+    def softmax(self, x: Array, axis: int) -> Array:
+        return softmax.softmax(self.xp, x, axis)
+
+    def log_softmax(self, x: Array, axis: int) -> Array:
+        return softmax.log_softmax(self.xp, x, axis)
+
+    def softmax_backward(self, gy: Array, y: Array, axis: int) -> Array:
+        return softmax.softmax_backward(self.xp, gy, y, axis)
+
+    def log_softmax_backward(self, gy: Array, y: Array, axis: int) -> Array:
+        return softmax.log_softmax_backward(self.xp, gy, y, axis)
 
 
 _ATOMIC_DTYPES = ("int32", "uint32", "uint64", "float16", "float32", "float64")
