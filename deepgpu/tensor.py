@@ -23,10 +23,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Version:
     """How often the memory shared by a tensor and its views was modified in place."""
 
-    __slots__ = ("count",)
+    __slots__ = ("count", "pinned")
 
     def __init__(self) -> None:
         self.count = 0
+        self.pinned = False  # whether somebody has asked for the memory's address
 
 
 class View:
@@ -160,6 +161,7 @@ class Tensor:
 
     def data_ptr(self) -> int:
         """The address of the first element."""
+        self._shared_version().pinned = True
         if self._backend.type == "cpu":
             return self._data.ctypes.data
         return self._data.data.ptr

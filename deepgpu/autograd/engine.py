@@ -7,13 +7,13 @@ its consumers: a heap is all the order that is needed, and no recursion limits t
 from __future__ import annotations
 
 import heapq
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 from deepgpu.autograd import anomaly
 from deepgpu.autograd.grad_mode import set_grad_enabled
 from deepgpu.autograd.node import Node
+from deepgpu.backends.sharing import has_references, is_sole
 from deepgpu.tensor import Tensor, method, wrap
 
 
@@ -172,32 +172,6 @@ def call_hooks(hooks: dict[int, Any], grad: Tensor) -> Tensor:
     return grad
 
 
-def _unshared() -> tuple[int, int]:
-    """The reference counts of a tensor and its array that nobody but ``_accumulate``'s caller holds."""
-    counts: list[tuple[int, int]] = []
-
-    def probe(leaf: None, grad: Tensor, create_graph: bool) -> None:
-        counts.append((sys.getrefcount(grad), sys.getrefcount(grad._data)))
-
-    def caller() -> None:
-        (grad,) = [_probe_tensor()]
-        probe(None, grad, False)
-
-    caller()
-    return counts[0]
-
-
-def _probe_tensor() -> Tensor:
-    import numpy as np
-
-    from deepgpu.backends.registry import get
-
-    return wrap(np.zeros(1), get("cpu", None))
-
-
-_UNSHARED = _unshared()
-
-
 def _accumulate(leaf: Tensor, grad: Tensor, create_graph: bool) -> None:
     """Add to ``leaf.grad``; the first gradient is taken over as it is if nothing else refers to it."""
     if leaf.grad is not None:
@@ -209,9 +183,9 @@ def _accumulate(leaf: Tensor, grad: Tensor, create_graph: bool) -> None:
     elif create_graph:
         leaf.grad = grad.clone()
     elif (
-        (sys.getrefcount(grad), sys.getrefcount(grad._data)) == _UNSHARED
-        and grad._data.base is None
+        has_references(grad, 2)  # the caller's variable and this one
         and grad._data.strides == leaf._data.strides
+        and is_sole(grad._data, 1)
     ):
         leaf.grad = grad
     else:

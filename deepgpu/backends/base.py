@@ -176,7 +176,15 @@ class Backend(ABC):
 
     @abstractmethod
     def relu_backward(self, gy: Array, y: Array) -> Array:
-        """``gy`` where ``y > 0``, else 0."""
+        """``gy``, but 0 where ``y <= 0``."""
+
+    @abstractmethod
+    def hardtanh(self, x: Array, low: float, high: float) -> Array:
+        """``min(max(x, low), high)``; NaN stays NaN. Keeps the memory layout. The limits fit the dtype of ``x``."""
+
+    @abstractmethod
+    def hardtanh_backward(self, gy: Array, y: Array, low: float, high: float) -> Array:
+        """``gy``, but 0 where ``y <= low`` or ``y >= high``."""
 
     @abstractmethod
     def erf(self, x: Array) -> Array:

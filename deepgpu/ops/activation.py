@@ -36,7 +36,7 @@ class Relu(Node):
 
 
 class ReluGrad(Node):
-    """``g`` where the output was positive: linear in ``g``."""
+    """``g`` where the output was positive (or NaN): linear in ``g``."""
 
     keep_inputs = (1,)
 
@@ -99,18 +99,35 @@ class Prelu(Node):
 class Hardtanh(Node):
     """The gradient at the limits is 0."""
 
-    keep_inputs = (0,)
+    keep_outputs = (0,)
 
     def __init__(self, low: float, high: float) -> None:
         self.low = low
         self.high = high
 
     def forward(self, x: Any) -> Any:
-        return self.xp.minimum(self.xp.maximum(x, x.dtype.type(self.low)), x.dtype.type(self.high))
+        return self.backend.hardtanh(x, self.low, self.high)
 
     def backward(self, g: Tensor) -> Tensor:
-        (x,) = self.saved
-        return g.masked_fill((x <= self.low) | (x >= self.high), 0.0)
+        (y,) = self.saved
+        return HardtanhGrad(self.low, self.high)(g, y.detach())
+
+
+class HardtanhGrad(Node):
+    """``g`` where the output was within the limits: linear in ``g``."""
+
+    keep_inputs = (1,)
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low = low
+        self.high = high
+
+    def forward(self, g: Any, y: Any) -> Any:
+        return self.backend.hardtanh_backward(g, y, self.low, self.high)
+
+    def backward(self, gg: Tensor) -> tuple[Tensor, None]:
+        (y,) = self.saved
+        return HardtanhGrad(self.low, self.high)(gg, y), None
 
 
 class Elu(Elementwise):

@@ -8,6 +8,7 @@ from typing import Any
 from deepgpu import dtypes
 from deepgpu.autograd.grad_mode import no_grad, state
 from deepgpu.autograd.node import Node
+from deepgpu.backends.sharing import has_references, is_sole
 from deepgpu.tensor import Tensor, wrap
 
 
@@ -48,7 +49,7 @@ def assign(target: Tensor, result: Tensor, op: str, was: Tensor | None = None) -
             result = result.clone() if result._node is None else result
         elif target._view is None:
             result = Overwrite()(target, result)
-    adopt = target._version is None and target._node is not None and _is_fresh(result)
+    adopt = _replaceable(target) and _is_fresh(result) and target._data.strides == result._data.strides
     if result._node is not None:
         _snapshot(result._node, target, copy=not adopt)
     if adopt:
@@ -97,9 +98,31 @@ def _refuse_overlap(target: Tensor, op: str) -> None:
         )
 
 
-def _is_fresh(t: Tensor) -> bool:
-    """Whether nothing else refers to the tensor's memory."""
-    return t._version is None and t._data.base is None
+WORTH = 1 << 12
+"""Bytes from which on it is worth asking whether a copy can be avoided."""
+
+
+def _replaceable(target: Tensor) -> bool:
+    """Whether nobody can tell if the tensor's memory is overwritten or replaced.
+
+    A parameter or input keeps its address, because a user may have asked for it.
+    """
+    version = target._version
+    return (
+        target._data.nbytes >= WORTH
+        and (target._node is not None or not target.requires_grad)
+        and (version is None or (not version.pinned and has_references(version, 2)))  # one is the variable here
+        and is_sole(target._data, 1)
+    )
+
+
+def _is_fresh(result: Tensor) -> bool:
+    """Whether nothing else refers to the memory of an op's result, but the op itself that may have saved it."""
+    node, version = result._node, result._version
+    references = 2 if node is not None and result._output in node.keep_outputs else 1
+    if version is not None and (version.count or not has_references(version, references + 1)):
+        return False
+    return is_sole(result._data, references)
 
 
 def _alias(t: Tensor) -> Tensor:

@@ -31,6 +31,29 @@ class Matmul(Node):
         return ga, gb
 
 
+class Linear(Node):
+    """``x (..., K) @ w (N, K)^T + b (N,)``; ``b`` may be None."""
+
+    keep_inputs = (0, 1)
+    needed_for: ClassVar = {0: (1,), 1: (0,)}
+
+    def forward(self, x: Any, w: Any, b: Any) -> Any:
+        y = self.backend.matmul(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), w.T)
+        if b is not None:
+            y += b
+        return y.reshape(*x.shape[:-1], w.shape[0])
+
+    def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, w = self.saved
+        need_x, need_w, need_b = self.needs_input_grad
+        *batch, features = g._data.shape
+        count = math.prod(batch)
+        rows = g.reshape(count, features)
+        gx = matmul(g, w) if need_x else None
+        gw = Matmul()(rows.t(), x.reshape(count, x._data.shape[-1])) if need_w else None
+        return gx, gw, rows.sum(0) if need_b else None
+
+
 def _shapes(*operands: Tensor) -> str:
     return "shapes " + " and ".join([str(tuple(x.shape)) for x in operands])
 
@@ -219,11 +242,18 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if not input._data.ndim or input._data.shape[-1] != weight._data.shape[-1]:
         expected = f"(..., {weight._data.shape[-1]}) for a weight of shape {tuple(weight.shape)}"
         raise RuntimeError(takes("linear", "input", expected, f"shape {tuple(input.shape)}"))
+    if weight._data.ndim == 2 and (bias is None or _is_row(bias, weight)):
+        return Linear()(input, weight, bias)
     out = _product("linear", "weight", input, weight.t())
     if bias is None:
         return out
     _check_added("linear", "bias", bias, out)
     return out + bias
+
+
+def _is_row(bias: Tensor, weight: Tensor) -> bool:
+    """Whether the bias is one number a row of the weight, as in a layer."""
+    return bias._data.shape == weight._data.shape[:1] and bias._data.dtype == weight._data.dtype
 
 
 @method(name="__matmul__")

@@ -1,4 +1,7 @@
-"""Activations over flat arrays: one pass at the speed of memory. A task is one of `parts` runs of elements."""
+"""Activations over flat arrays: one pass at the speed of memory. A task is one of `parts` runs of elements.
+
+A limit that is NaN limits nothing, because every comparison with it is false; an element that is NaN stays NaN.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,22 @@ from .parallel import parallel_for
 
 
 @parallel_for
-def relu(part, x, y, parts):
-    """``y = max(x, 0)``; NaN stays NaN, for it is not less than 0."""
+def clamp(part, x, y, low, high, parts):
+    """``y = x``, but `low` where it is less, and `high` where it is more."""
     first, end = len(x) * part // parts, len(x) * (part + 1) // parts
-    a, b, zero = x[first:end], y[first:end], x.dtype.type(0)
+    a, b = x[first:end], y[first:end]
     for i in range(end - first):
         v = a[i]
-        b[i] = zero if v < zero else v
+        v = low if v < low else v
+        b[i] = high if v > high else v
 
 
 @parallel_for
-def relu_backward(part, gy, y, gx, parts):
-    """``gx = gy`` where ``y > 0``, else 0."""
+def clamp_backward(part, gy, y, gx, low, high, parts):
+    """``gx = gy``, but 0 where the result `y` of :func:`clamp` is at a limit."""
     first, end = len(y) * part // parts, len(y) * (part + 1) // parts
     g, a, b, zero = gy[first:end], y[first:end], gx[first:end], y.dtype.type(0)
     for i in range(end - first):
-        v = g[i]
-        b[i] = v if a[i] > zero else zero
+        v, w = g[i], a[i]
+        v = zero if w <= low else v
+        b[i] = zero if w >= high else v

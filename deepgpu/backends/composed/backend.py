@@ -100,6 +100,12 @@ class ComposedBackend(Backend):
     def relu_backward(self, gy: Array, y: Array) -> Array:
         return activation.relu_backward(self.xp, gy, y)
 
+    def hardtanh(self, x: Array, low: float, high: float) -> Array:
+        return activation.hardtanh(self.xp, x, low, high)
+
+    def hardtanh_backward(self, gy: Array, y: Array, low: float, high: float) -> Array:
+        return activation.hardtanh_backward(self.xp, gy, y, low, high)
+
     def softmax(self, x: Array, axis: int) -> Array:
         return softmax.softmax(self.xp, x, axis)
 

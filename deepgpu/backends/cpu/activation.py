@@ -9,11 +9,15 @@ import numpy as np
 
 from deepgpu.backends.base import Array
 from deepgpu.backends.composed import activation as composed
+from deepgpu.backends.cpu import memory
 from deepgpu.backends.cpu.parts import parts
 from deepgpu.backends.layout import same_layout
 
 WORTH = 1 << 15
 """Elements that are worth a task of their own."""
+
+
+KERNEL_DTYPES = np.dtype(np.float32), np.dtype(np.float64)
 
 
 @functools.cache
@@ -26,28 +30,47 @@ def _kernels() -> Any:
 
 def relu(x: Array) -> Array:
     """See :meth:`deepgpu.backends.base.Backend.relu`."""
-    if x.dtype not in (np.float32, np.float64):
-        return composed.relu(np, x)
-    y = np.empty_like(x)
-    tasks = parts(x.size, WORTH)
-    _kernels().relu(tasks, _flat(x, y), y.ravel("K"), tasks)
-    return y
+    return composed.relu(np, x) if x.dtype not in KERNEL_DTYPES else _clamp(x, 0, np.nan)
 
 
 def relu_backward(gy: Array, y: Array) -> Array:
     """See :meth:`deepgpu.backends.base.Backend.relu_backward`."""
-    if y.dtype not in (np.float32, np.float64) or gy.dtype != y.dtype:
+    if y.dtype not in KERNEL_DTYPES or gy.dtype != y.dtype:
         return composed.relu_backward(np, gy, y)
-    gx = np.empty_like(y)
+    return _clamp_backward(gy, y, 0, np.nan)
+
+
+def hardtanh(x: Array, low: float, high: float) -> Array:
+    """See :meth:`deepgpu.backends.base.Backend.hardtanh`."""
+    return composed.hardtanh(np, x, low, high) if x.dtype not in KERNEL_DTYPES else _clamp(x, low, high)
+
+
+def hardtanh_backward(gy: Array, y: Array, low: float, high: float) -> Array:
+    """See :meth:`deepgpu.backends.base.Backend.hardtanh_backward`."""
+    if y.dtype not in KERNEL_DTYPES or gy.dtype != y.dtype:
+        return composed.hardtanh_backward(np, gy, y, low, high)
+    return _clamp_backward(gy, y, low, high)
+
+
+def _clamp(x: Array, low: float, high: float) -> Array:
+    y = memory.empty_like(x)
+    tasks = parts(x.size, WORTH)
+    _kernels().clamp(tasks, _flat(x, y), y.ravel("K"), x.dtype.type(low), x.dtype.type(high), tasks)
+    return y
+
+
+def _clamp_backward(gy: Array, y: Array, low: float, high: float) -> Array:
+    gx = memory.empty_like(y)
     tasks = parts(y.size, WORTH)
-    _kernels().relu_backward(tasks, _flat(gy, gx), _flat(y, gx), gx.ravel("K"), tasks)
+    limits = y.dtype.type(low), y.dtype.type(high)
+    _kernels().clamp_backward(tasks, _flat(gy, gx), _flat(y, gx), gx.ravel("K"), *limits, tasks)
     return gx
 
 
 def _flat(x: Array, like: Array) -> Array:
     """The elements of `x` in the order in which those of the dense array `like` lie in memory."""
     if not same_layout(x, like):
-        laid_out = np.empty_like(like)
+        laid_out = memory.empty_like(like)
         laid_out[...] = x
         x = laid_out
     return x.ravel("K")

@@ -114,6 +114,12 @@ class CPUBackend(ComposedBackend):
     def relu_backward(self, gy: Array, y: Array) -> Array:
         return activation.relu_backward(gy, y)
 
+    def hardtanh(self, x: Array, low: float, high: float) -> Array:
+        return activation.hardtanh(x, low, high)
+
+    def hardtanh_backward(self, gy: Array, y: Array, low: float, high: float) -> Array:
+        return activation.hardtanh_backward(gy, y, low, high)
+
     def softmax(self, x: Array, axis: int) -> Array:
         return softmax.softmax(x, axis)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from deepgpu.backends.base import Array
 from deepgpu.backends.composed import batchnorm as composed
+from deepgpu.backends.cpu import memory
 from deepgpu.backends.cpu.parts import MOST, parts
 from deepgpu.backends.layout import channels_first_view, channels_last_view
 from deepgpu.backends.precision import accumulation_dtype, rounded
@@ -65,7 +66,7 @@ def batch_norm_backward(
     gweight, gbias = np.empty(C, dtype), np.empty(C, dtype)
     of_gy, of_x, constant = np.empty((3, width), dtype)
     kernels.gradient_factors(sums, len(rows), mean, var, scale, eps, gweight, gbias, of_gy, of_x, constant)
-    gx = np.empty(rows.shape, dtype)
+    gx = memory.empty(rows.shape, dtype)
     if training:
         kernels.input_gradient(tasks, gradients, rows, gx, centre, of_gy, of_x, constant, tasks)
     else:  # the statistics are constants: gx = of_gy * gy
@@ -81,7 +82,7 @@ def _normalise(
     centre, scale, shift = np.empty((3, width), dtype)
     weight, bias = _vector(weight, np.float64, 1, C), _vector(bias, np.float64, 0, C)
     _kernels().affine(mean, var, weight, bias, eps, centre, scale, shift)
-    y = np.empty(rows.shape, dtype)
+    y = memory.empty(rows.shape, dtype)
     tasks = _parts(rows)
     _kernels().normalise(tasks, rows, y, centre, scale, shift, tasks)
     return _like(y, x)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from deepgpu.backends.base import Array, Pair
+from deepgpu.backends.cpu import memory
 
 ALGORITHMS = ("winograd", "depthwise", "direct", "im2col")
 """Each is a module of :mod:`deepgpu.kernels.jit`, which explains it."""
@@ -90,7 +91,7 @@ def fprop(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, d
     name = algorithm("fprop", x.shape, w.shape, stride, padding, dilation, groups, x.dtype)
     conv = _geometry(stride, padding, dilation, groups)
     dtype = _compute_dtype(x.dtype)
-    y = np.empty((x.shape[0], *conv.output_size(x.shape[2:], w.shape[2:]), w.shape[0]), dtype)
+    y = memory.empty((x.shape[0], *conv.output_size(x.shape[2:], w.shape[2:]), w.shape[0]), dtype)
     shift = None if bias is None else np.ascontiguousarray(bias, dtype)
     _module(name).fprop(_channels_last(x, dtype), np.ascontiguousarray(w, dtype), shift, y, conv)
     return _rounded(y, x.dtype).transpose(0, 3, 1, 2)
@@ -102,7 +103,7 @@ def dgrad(gy: Array, w: Array, input_size: Pair, stride: Pair, padding: Pair, di
     name = algorithm("dgrad", x_shape, w.shape, stride, padding, dilation, groups, gy.dtype)
     conv = _geometry(stride, padding, dilation, groups)
     dtype = _compute_dtype(gy.dtype)
-    gx = np.empty((x_shape[0], *input_size, x_shape[1]), dtype)
+    gx = memory.empty((x_shape[0], *input_size, x_shape[1]), dtype)
     _module(name).dgrad(_channels_last(gy, dtype), np.ascontiguousarray(w, dtype), gx, conv)
     return _rounded(gx, gy.dtype).transpose(0, 3, 1, 2)
 
@@ -113,7 +114,7 @@ def wgrad(gy: Array, x: Array, kernel_size: Pair, stride: Pair, padding: Pair, d
     name = algorithm("wgrad", x.shape, w_shape, stride, padding, dilation, groups, gy.dtype)
     conv = _geometry(stride, padding, dilation, groups)
     dtype = _compute_dtype(gy.dtype)
-    gw = np.empty(w_shape, dtype)
+    gw = memory.empty(w_shape, dtype)
     _module(name).wgrad(_channels_last(gy, dtype), _channels_last(x, dtype), gw, conv)
     return _rounded(gw, gy.dtype)
 
@@ -143,7 +144,7 @@ def _channels_last(x: Array, dtype: np.dtype) -> Array:
 
     if not conv_layout.is_planar(x):
         return np.ascontiguousarray(y)
-    out = np.empty(y.shape, np.float32)
+    out = memory.empty(y.shape, np.float32)
     conv_layout.interleave(x, out)
     return out
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from deepgpu.backends.base import Array
+from deepgpu.backends.cpu import memory
 
 SMALL = 1 << 18
 """Multiplications up to which a product is left to NumPy, whose BLAS then takes one thread.
@@ -32,7 +33,7 @@ def _matmul_float32(a: Array, b: Array) -> Array:
     (m, k), n = a.shape[-2:], b.shape[-1]
     if k != b.shape[-2] or 1 in (m, n) or 0 in (*stack, k):
         return np.matmul(a, b)  # an error, a product with a vector, or nothing to sum
-    out = np.empty((*stack, m, n), np.float32)
+    out = memory.empty((*stack, m, n), np.float32)
     if b.ndim == 2 and a.flags.c_contiguous:
         kernel(a.reshape(1, -1, k), b[None], out.reshape(1, -1, n))  # one tall matrix
     else:

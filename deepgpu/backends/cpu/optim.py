@@ -11,6 +11,7 @@ import numpy as np
 
 from deepgpu.backends.base import Array
 from deepgpu.backends.composed import optim as composed
+from deepgpu.backends.cpu import memory
 from deepgpu.backends.cpu.parts import parts
 from deepgpu.backends.layout import is_dense, same_layout
 
@@ -134,7 +135,7 @@ def _batches(arrays: Sequence[Sequence[Array]]) -> tuple[list[_Batch], list[int]
             others.append(i)
             continue
         if not _alike(grad, param):
-            laid_out = np.empty_like(param)
+            laid_out = memory.empty_like(param)
             laid_out[...] = grad
             grad = laid_out
             batch.alive.append(grad)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from deepgpu.backends.base import Array, Pair
+from deepgpu.backends.cpu import memory
 from deepgpu.backends.cpu.parts import parts
 from deepgpu.backends.layout import channels_first_view, channels_last_view
 from deepgpu.backends.precision import rounded, widened
@@ -44,7 +45,7 @@ def adaptive_max_pool2d(x: Array, output_size: Pair) -> tuple[Array, Array]:
 def pool_scatter(gy: Array, index: Array, input_size: Pair) -> Array:
     """See :meth:`deepgpu.backends.base.Backend.pool_scatter`."""
     n, c = gy.shape[:2]
-    gx = np.empty((n, input_size[0] * input_size[1], c), widened(gy[:0]).dtype)
+    gx = memory.empty((n, input_size[0] * input_size[1], c), widened(gy[:0]).dtype)
     tasks = parts(gx.size, WORTH, n)
     _kernels().scatter(tasks, _planes(_images(gy)), _planes(_images(index, np.int32)), gx, tasks)
     return channels_first_view(rounded(gx, gy.dtype).reshape(n, *input_size, c))
@@ -54,7 +55,7 @@ def pool_gather(x: Array, index: Array) -> Array:
     """See :meth:`deepgpu.backends.base.Backend.pool_gather`."""
     n, c, p, q = index.shape
     images = _images(x)
-    y = np.empty((n, p * q, c), images.dtype)
+    y = memory.empty((n, p * q, c), images.dtype)
     tasks = parts(y.size, WORTH, n)
     _kernels().gather(tasks, _planes(images), _planes(_images(index, np.int32)), y, tasks)
     return channels_first_view(rounded(y, x.dtype).reshape(n, p, q, c))
@@ -107,8 +108,8 @@ def adaptive_avg_pool2d_backward(gy: Array, input_size: Pair) -> Array:
 def _max_pool(x: Array, rows: Any, columns: Any, dilation: Pair, output_size: Pair) -> tuple[Array, Array]:
     images = _images(x)
     n, _, _, c = images.shape
-    y = np.empty((n, *output_size, c), images.dtype)
-    index = np.empty(y.shape, np.int32)
+    y = memory.empty((n, *output_size, c), images.dtype)
+    index = memory.empty(y.shape, np.int32)
     tasks = parts(max(x.size, y.size), WORTH, n * output_size[0])
     _kernels().max_pool(tasks, images, y, index, *rows, dilation[0], *columns, dilation[1], tasks)
     return channels_first_view(rounded(y, x.dtype)), channels_first_view(index)
@@ -117,7 +118,7 @@ def _max_pool(x: Array, rows: Any, columns: Any, dilation: Pair, output_size: Pa
 def _weighted_pool(x: Array, output_size: Pair, tables: tuple[np.ndarray, ...]) -> Array:
     images = _images(x)
     n, _, _, c = images.shape
-    y = np.empty((n, *output_size, c), images.dtype)
+    y = memory.empty((n, *output_size, c), images.dtype)
     tasks = parts(max(x.size, y.size), WORTH, n * output_size[0])
     _kernels().weighted_pool(tasks, images, y, *tables, tasks)
     return channels_first_view(rounded(y, x.dtype))

@@ -18,15 +18,20 @@ def _applied(function: Callable[..., Tensor], input: Tensor, inplace: bool, *arg
     return assign(input, function(was, *args), f"{function.__name__}_", was)
 
 
+def _limited(function: Callable[..., Tensor], input: Tensor, inplace: bool, *args: Any) -> Tensor:
+    """The same for a function of one node that saves only its output: no stand-in is needed for the old values."""
+    output = function(input, *args)
+    return assign(input, output, f"{function.__name__}_") if inplace else output
+
+
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """``max(input, 0)``."""
-    output = activation.relu(input)  # saves its output only, so that no stand-in is needed
-    return assign(input, output, "relu_") if inplace else output
+    return _limited(activation.relu, input, inplace)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """``min(max(input, 0), 6)``."""
-    return _applied(activation.relu6, input, inplace)
+    return _limited(activation.relu6, input, inplace)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
@@ -38,7 +43,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     """``input`` limited to ``[min_val, max_val]``."""
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
-    return _applied(activation.hardtanh, input, inplace, min_val, max_val)
+    return _limited(activation.hardtanh, input, inplace, min_val, max_val)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
