@@ -10,7 +10,7 @@ import numpy as np
 
 from deepgpu.backends.base import Array, Backend
 from deepgpu.backends.composed import ComposedBackend
-from deepgpu.backends.cuda import elementwise, softmax
+from deepgpu.backends.cuda import batchnorm, elementwise, softmax
 
 
 def _on_own_device(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,6 +60,21 @@ class CUDABackend(ComposedBackend):
             wide = out.astype(np.int32 if out.dtype.kind in "iub" else np.float32)
             self.xp.add.at(wide, index, values.astype(wide.dtype))
             out[...] = wide.astype(out.dtype)
+
+    def batch_norm_train(
+        self, x: Array, weight: Array | None, bias: Array | None, eps: float
+    ) -> tuple[Array, Array, Array]:
+        return batchnorm.batch_norm_train(self.xp, x, weight, bias, eps)
+
+    def batch_norm_eval(
+        self, x: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
+    ) -> Array:
+        return batchnorm.batch_norm_eval(self.xp, x, weight, bias, mean, var, eps)
+
+    def batch_norm_backward(
+        self, gy: Array, x: Array, weight: Array | None, mean: Array, var: Array, eps: float, training: bool
+    ) -> tuple[Array, Array, Array]:
+        return batchnorm.batch_norm_backward(self.xp, gy, x, weight, mean, var, eps, training)
 
     def relu(self, x: Array) -> Array:
         return elementwise.relu(self.xp, x)

@@ -81,7 +81,7 @@ def alike(xp: Any, x: Array, y: Array) -> tuple[Array, Array]:
 
 def vector(*arrays: Array) -> int:
     """How many elements a thread may load at once: 16 bytes of them if all arrays begin at 16 bytes, else one."""
-    aligned = all([x.data.ptr % 16 == 0 for x in arrays])
+    aligned = all(x.data.ptr % 16 == 0 for x in arrays)
     return 16 // arrays[0].itemsize if aligned else 1
 
 

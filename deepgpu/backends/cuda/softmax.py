@@ -9,8 +9,8 @@ import numpy as np
 
 from deepgpu.backends.base import Array
 from deepgpu.backends.cuda import runtime
-from deepgpu.backends.cuda.plans import C_TYPES, up
 from deepgpu.backends.cuda.elementwise import alike, dense
+from deepgpu.backends.cuda.plans import C_TYPES, up
 
 _WARP_ITEMS = (1, 4, 16)
 """Elements a thread, for rows that one warp holds."""

@@ -1,0 +1,64 @@
+"""Channels-last memory on the GPU: images laid out anew by ``kernels/cuda/transpose.cu`` where a tile at a time pays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from deepgpu.backends.base import Array
+from deepgpu.backends.cuda import runtime
+from deepgpu.backends.cuda.plans import up
+from deepgpu.backends.layout import (
+    channels_first_view,
+    channels_last as copied,
+    channels_last_view,
+    empty_channels_last,
+)
+
+_BITS = {1: "unsigned char", 2: "unsigned short", 4: "unsigned", 8: "unsigned long long"}
+_MOST_MATRICES = 65535
+
+
+def channels_last(xp: Any, x: Array) -> Array:
+    """`x` itself if its memory is channels-last, else a copy whose memory is; the logical shape stays."""
+    if x.ndim < 3 or channels_last_view(x).flags.c_contiguous or not x.flags.c_contiguous:
+        return copied(xp, x)
+    n, c = x.shape[:2]
+    if n > _MOST_MATRICES or x.size == 0:
+        return copied(xp, x)
+    y = empty_channels_last(xp, x.shape, x.dtype)
+    _transpose(x, channels_last_view(y), n, c, x.size // (n * c))
+    return y
+
+
+def channels_first(xp: Any, x: Array) -> Array:
+    """`x` itself if it is C-contiguous, else a copy that is; from channels-last memory a tile at a time."""
+    if x.ndim < 3 or x.size == 0 or x.shape[0] > _MOST_MATRICES or x.flags.c_contiguous:
+        return xp.ascontiguousarray(x)
+    memory = channels_last_view(x)
+    if not memory.flags.c_contiguous:
+        return xp.ascontiguousarray(x)
+    y = xp.empty(x.shape, x.dtype)
+    n, c = x.shape[:2]
+    _transpose(memory, y, n, x.size // (n * c), c)
+    return y
+
+
+def matrix(x: Array) -> Array:
+    """The view ``(M, C)`` of an array ``(N, C, spatial...)`` on channels-last memory."""
+    return channels_last_view(x).reshape(x.size // x.shape[1], x.shape[1])
+
+
+def image(m: Array, shape: tuple[int, ...]) -> Array:
+    """The array of `shape` of which `m` is the :func:`matrix`."""
+    n, c, *spatial = shape
+    return channels_first_view(m.reshape(n, *spatial, c))
+
+
+def _transpose(x: Array, y: Array, n: int, rows: int, columns: int) -> None:
+    grid = (up(rows, 32) * up(columns, 32), n)
+    name = f"transpose<{_BITS[x.itemsize]}>"
+    bits = np.dtype(f"u{x.itemsize}")
+    args = (x.view(bits), y.view(bits), np.int32(rows), np.int32(columns))
+    runtime.launch("transpose.cu", name, grid, (32, 8), args)
