@@ -134,6 +134,16 @@ from deepgpu.ops.creation import (
     zeros,
     zeros_like,
 )
+from deepgpu.ops.cumulative import (
+    cummax,
+    cummin,
+    cumprod,
+    cumulative_trapezoid,
+    diff,
+    logcumsumexp,
+    trapezoid,
+    trapz,
+)
 from deepgpu.ops.dropout import (
     dropout,
 )
@@ -204,9 +214,16 @@ from deepgpu.ops.pool import (
 )
 from deepgpu.ops.rearrangement import (
     diag,
+    diag_embed,
+    diagflat,
     diagonal,
     flip,
+    fliplr,
+    flipud,
+    repeat_interleave,
     roll,
+    rot90,
+    tile,
     tril,
     triu,
 )
@@ -254,13 +271,18 @@ from deepgpu.ops.selection import (
     where,
 )
 from deepgpu.ops.shape import (
+    adjoint,
     broadcast_tensors,
     broadcast_to,
     flatten,
+    moveaxis,
     movedim,
     permute,
+    ravel,
     reshape,
     squeeze,
+    swapaxes,
+    swapdims,
     t,
     transpose,
     unflatten,
@@ -278,6 +300,24 @@ from deepgpu.ops.softmax import (
     logsumexp,
     softmax,
 )
+from deepgpu.ops.sorting import (
+    argsort,
+    argwhere,
+    bucketize,
+    isin,
+    kthvalue,
+    median,
+    mode,
+    msort,
+    nanmedian,
+    nanquantile,
+    quantile,
+    searchsorted,
+    sort,
+    topk,
+    unique,
+    unique_consecutive,
+)
 from deepgpu.ops.special_functions import (
     digamma,
     erfc,
@@ -285,6 +325,38 @@ from deepgpu.ops.special_functions import (
     lgamma,
     logit,
     polygamma,
+)
+from deepgpu.ops.stacking import (
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    block_diag,
+    broadcast_shapes,
+    cartesian_prod,
+    column_stack,
+    combinations,
+    dsplit,
+    dstack,
+    hsplit,
+    hstack,
+    meshgrid,
+    row_stack,
+    tensor_split,
+    tril_indices,
+    triu_indices,
+    vsplit,
+    vstack,
+)
+from deepgpu.ops.statistics import (
+    aminmax,
+    bincount,
+    corrcoef,
+    cov,
+    histc,
+    nanmean,
+    nansum,
+    std_mean,
+    var_mean,
 )
 from deepgpu.ops.trigonometry import (
     acos,

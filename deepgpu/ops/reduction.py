@@ -139,7 +139,7 @@ class Predicate(Reduction):
         return getattr(self.xp, self.ufunc)(x, axis=self.dims, keepdims=self.keepdim)
 
 
-def _summable(input: Tensor, dtype: dtypes.dtype | None) -> Tensor:
+def summable(input: Tensor, dtype: dtypes.dtype | None) -> Tensor:
     """Integers and bools are summed as int64."""
     if dtype is not None:
         return cast(input, dtype)
@@ -149,7 +149,7 @@ def _summable(input: Tensor, dtype: dtypes.dtype | None) -> Tensor:
 @op(method=True)
 def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None) -> Tensor:
     """The sum over ``dim`` (one, several, or all); integers as int64."""
-    return Sum(dimensions(dim, input._data.ndim, "sum"), keepdim)(_summable(input, dtype))
+    return Sum(dimensions(dim, input._data.ndim, "sum"), keepdim)(summable(input, dtype))
 
 
 @op(method=True)
@@ -216,7 +216,7 @@ def std(
 @op(method=True)
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None) -> Tensor:
     """The product over one dimension, or of all elements."""
-    return Prod(dimensions(dim, input._data.ndim, "prod"), keepdim)(_summable(input, dtype))
+    return Prod(dimensions(dim, input._data.ndim, "prod"), keepdim)(summable(input, dtype))
 
 
 def _predicate(input: Tensor, dim: Any, keepdim: bool, name: str) -> Tensor:
@@ -241,7 +241,7 @@ def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
 @op(method=True)
 def cumsum(input: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Tensor:
     """Running sums along ``dim``; integers as int64."""
-    return Cumsum(dimension(dim, input._data.ndim, "cumsum"))(_summable(input, dtype))
+    return Cumsum(dimension(dim, input._data.ndim, "cumsum"))(summable(input, dtype))
 
 
 @method

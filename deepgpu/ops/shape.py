@@ -246,6 +246,33 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple([expand(t, *shape) for t in tensors])
 
 
+@op
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """As :func:`transpose`."""
+    return transpose(input, axis0, axis1)
+
+
+@op
+def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """As :func:`transpose`."""
+    return transpose(input, dim0, dim1)
+
+
+@op(method=True)
+def ravel(input: Tensor) -> Tensor:
+    """All elements in one dimension."""
+    return reshape(input, -1)
+
+
+@op(method=True)
+def adjoint(input: Tensor) -> Tensor:
+    """The last two dimensions exchanged."""
+    if input._data.ndim < 2:
+        raise RuntimeError(takes("adjoint", "input", "at least 2 dimensions", f"shape {tuple(input.shape)}"))
+    return transpose(input, -1, -2)
+
+
+moveaxis = movedim
 for _name, _function in [("swapaxes", transpose), ("swapdims", transpose), ("moveaxis", movedim)]:
     method(_function, name=_name)
 

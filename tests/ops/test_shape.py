@@ -54,7 +54,13 @@ ONE_DIM = (((3,), 0), ((2, 3), 1), ((2, 3, 4), -2), ((2, 0), 1))
 PAIRS = (((2, 3), 0, 1), ((2, 3, 4), 0, 2), ((2, 3, 4), -1, 1), ((), 0, -1), ((3,), 0, 0), ((2, 0, 3), 1, 2))
 
 
+FEW = ("float64", "float32", "int64")
+
 ENTRIES = [
+    OpEntry("swapaxes", calls(((2, 3), 0, 1), ((2, 3, 4), -1, 0)), dtypes=FEW),
+    OpEntry("swapdims", calls(((2, 3), 0, 1), ((2, 3, 4), -1, 0)), dtypes=FEW),
+    OpEntry("ravel", calls(((2, 3),), ((),), ((0, 2),)), dtypes=FEW),
+    OpEntry("adjoint", calls(((2, 3),), ((2, 3, 4),)), failures("adjoint", (r"\(3,\)", (3,))), dtypes=FEW),
     OpEntry("reshape", reshapes, failures("reshape", *reshape_errors), reference="reshape"),
     OpEntry(
         "view",
