@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from deepgpu.backends.base import Array, Backend
+from deepgpu.backends.base import Array, Backend, Pair
 from deepgpu.backends.composed import ComposedBackend
-from deepgpu.backends.cuda import batchnorm, elementwise, softmax
+from deepgpu.backends.cuda import batchnorm, elementwise, pool, softmax
 
 
 def _on_own_device(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,6 +60,52 @@ class CUDABackend(ComposedBackend):
             wide = out.astype(np.int32 if out.dtype.kind in "iub" else np.float32)
             self.xp.add.at(wide, index, values.astype(wide.dtype))
             out[...] = wide.astype(out.dtype)
+
+    def max_pool2d(
+        self, x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, output_size: Pair
+    ) -> tuple[Array, Array]:
+        return pool.max_pool2d(self.xp, x, kernel, stride, padding, dilation, output_size)
+
+    def adaptive_max_pool2d(self, x: Array, output_size: Pair) -> tuple[Array, Array]:
+        return pool.adaptive_max_pool2d(self.xp, x, output_size)
+
+    def pool_scatter(self, gy: Array, index: Array, input_size: Pair) -> Array:
+        return pool.pool_scatter(self.xp, gy, index, input_size)
+
+    def pool_gather(self, x: Array, index: Array) -> Array:
+        return pool.pool_gather(self.xp, x, index)
+
+    def avg_pool2d(
+        self,
+        x: Array,
+        kernel: Pair,
+        stride: Pair,
+        padding: Pair,
+        output_size: Pair,
+        count_include_pad: bool,
+        divisor_override: int | None,
+    ) -> Array:
+        return pool.avg_pool2d(self.xp, x, kernel, stride, padding, output_size, count_include_pad, divisor_override)
+
+    def avg_pool2d_backward(
+        self,
+        gy: Array,
+        input_size: Pair,
+        kernel: Pair,
+        stride: Pair,
+        padding: Pair,
+        count_include_pad: bool,
+        divisor_override: int | None,
+    ) -> Array:
+        return pool.avg_pool2d_backward(
+            self.xp, gy, input_size, kernel, stride, padding, count_include_pad, divisor_override
+        )
+
+    def adaptive_avg_pool2d(self, x: Array, output_size: Pair) -> Array:
+        return pool.adaptive_avg_pool2d(self.xp, x, output_size)
+
+    def adaptive_avg_pool2d_backward(self, gy: Array, input_size: Pair) -> Array:
+        return pool.adaptive_avg_pool2d_backward(self.xp, gy, input_size)
 
     def batch_norm_train(
         self, x: Array, weight: Array | None, bias: Array | None, eps: float

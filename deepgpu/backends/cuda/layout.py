@@ -1,4 +1,4 @@
-"""Channels-last memory on the GPU: images laid out anew by ``kernels/cuda/transpose.cu`` where a tile at a time pays."""
+"""Channels-last memory on the GPU: images are laid out anew by ``kernels/cuda/transpose.cu`` where tiles pay."""
 
 from __future__ import annotations
 
