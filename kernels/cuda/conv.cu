@@ -7,22 +7,25 @@
 // A phase of dgrad is the set of pixels with the same (h % stride, w % stride): they see the same taps, so that no multiplication
 // by zero is made. Filters are [K, R, S, C / groups]; blockIdx.y is the group. Stride, padding and dilation are any.
 //
+// conv_*_mma run on tensor cores (see mma_mainloop.cuh): half, bfloat16, float as TF32; x and dy are channels-last, the channels
+// (and for dgrad and wgrad the filters) of a group are multiples of 16 bytes, a filter has at most 15 taps a side.
 // conv_*_simt take every element type, any channels, any number of taps, and an image x of any strides (the first layer's
 // NCHW image as it comes). The sums are exact float32 (see simt.cuh).
 // Flops    2 * N * P * Q * K * R * S * C / groups in each direction.
 #include "dense.cuh"
 #include "filter.cuh"
 #include "im2col.cuh"
+#include "mma_store.cuh"
 #include "simt.cuh"
 
 namespace dg {
 
-template <class A>
+template <class A, int ACTIVATION>
 struct FpropArgs {
   Im2col x;
   int filters;  // of a group
   int groups;
-  Epilogue<A> epilogue;
+  Epilogue<A, ACTIVATION> epilogue;
 };
 
 struct DgradPhase {
@@ -34,7 +37,7 @@ constexpr int PHASES = 4;  // of one launch: all for stride 2
 template <class A>
 struct DgradArgs {
   int channels, filters;  // of a group
-  Epilogue<A> epilogue;
+  Epilogue<A, IDENTITY> epilogue;
   DgradPhase phase[PHASES];
 };
 
@@ -44,19 +47,89 @@ struct WgradArgs {
   int filters, groups;  // filters of a group
   int k_tiles;          // of one split
   long long split_stride;
-  Epilogue<A> epilogue;
+  Epilogue<A, IDENTITY> epilogue;
 };
 
 __device__ __forceinline__ int tiles(int size, int tile) { return (size + tile - 1) / tile; }
 
 }  // namespace dg
 
+// ---- tensor cores: dynamic shared memory MmaTile::SHARED_BYTES -----------------------------------------------------
+
+// grid = (tiles, groups)
+// judge conv_fprop_mma: registers <= 255, stack <= 0; sm_80+: HMMA, LDSM, LDGSTS.*128; !LDL
+template <class T, int BM, int BN, int WM, int WN, int STAGES, int ACTIVATION = dg::IDENTITY>
+__global__ void __launch_bounds__((BM / WM) * (BN / WN) * 32, 1)
+conv_fprop_mma(const T* __restrict__ x, const T* __restrict__ w, T* __restrict__ y, const T* __restrict__ bias,
+               const T* __restrict__ residual, const __grid_constant__ dg::FpropArgs<float, ACTIVATION> g) {
+  using C = dg::MmaTile<T, T, BM, BN, WM, WN, STAGES, dg::K_MAJOR, dg::K_MAJOR>;
+  extern __shared__ __align__(128) unsigned char stages[];
+  const int group = blockIdx.y, first_filter = group * g.filters;
+  int tile_m, tile_n;
+  dg::tile_of_block(blockIdx.x, dg::tiles(g.x.rows, BM), dg::tiles(g.filters, BN), tile_m, tile_n);
+  dg::Im2colK<typename C::ChunksA> windows(x + group * g.x.channels, g.x, tile_m * BM);
+  dg::DenseK<typename C::ChunksB, false> filters(w + static_cast<long long>(first_filter) * g.x.depth, g.filters, g.x.depth,
+                                                 g.x.depth, tile_n * BN);
+  dg::MmaSums<C> sum;
+  dg::mma_mainloop<C>(sum, dg::shared_address(stages), windows, filters, 0, dg::tiles(g.x.depth, C::BK));
+  dg::mma_store<C>(sum, y + first_filter, bias ? bias + first_filter : bias, residual ? residual + first_filter : residual,
+                   dg::DenseRows{static_cast<long long>(g.filters) * g.groups}, tile_m * BM, tile_n * BN, g.x.rows, g.filters,
+                   g.epilogue);
+}
+
+// grid = (tiles of the largest phase, groups, phases). WHOLE: the filters of a group are a multiple of the k-tile. ONE_PHASE: the
+// stride is 1; a constant index keeps the geometry in constant-bank operands.
+// judge conv_dgrad_mma: registers <= 255, stack <= 0; sm_80+: HMMA, LDSM, LDGSTS.*128; !LDL
+template <class T, int BM, int BN, int WM, int WN, int STAGES, bool WHOLE, bool ONE_PHASE>
+__global__ void __launch_bounds__((BM / WM) * (BN / WN) * 32, 1)
+conv_dgrad_mma(const T* __restrict__ dy, const T* __restrict__ w, T* __restrict__ dx,
+               const __grid_constant__ dg::DgradArgs<float> g) {
+  using C = dg::MmaTile<T, T, BM, BN, WM, WN, STAGES, dg::K_MAJOR, dg::MN_MAJOR>;
+  extern __shared__ __align__(128) unsigned char stages[];
+  const dg::DgradPhase& phase = g.phase[ONE_PHASE ? 0 : blockIdx.z];
+  const int first_filter = blockIdx.y * g.filters, first_channel = blockIdx.y * g.channels;
+  const int tiles_m = dg::tiles(phase.dy.rows, BM), tiles_n = dg::tiles(g.channels, BN);
+  if (static_cast<int>(blockIdx.x) >= tiles_m * tiles_n) return;
+  int tile_m, tile_n;
+  dg::tile_of_block(blockIdx.x, tiles_m, tiles_n, tile_m, tile_n);
+  dg::Im2colK<typename C::ChunksA> windows(dy + first_filter, phase.dy, tile_m * BM);
+  dg::FilterMN<typename C::ChunksB, WHOLE> filters(w + static_cast<long long>(first_filter) * phase.w.row, phase.w, tile_n * BN);
+  dg::MmaSums<C> sum;
+  dg::mma_mainloop<C>(sum, dg::shared_address(stages), windows, filters, 0, dg::tiles(phase.dy.depth, C::BK));
+  dg::mma_store<C>(sum, dx + first_channel, static_cast<const T*>(nullptr), static_cast<const T*>(nullptr), phase.dx, tile_m * BM,
+                   tile_n * BN, phase.dy.rows, g.channels, g.epilogue);
+}
+
+// grid = (tiles, groups, splits)
+// judge conv_wgrad_mma: registers <= 255, stack <= 0; sm_80+: HMMA, LDGSTS.*128; !LDL
+template <class T, class O, int BM, int BN, int WM, int WN, int STAGES>
+__global__ void __launch_bounds__((BM / WM) * (BN / WN) * 32, 1)
+conv_wgrad_mma(const T* __restrict__ dy, const T* __restrict__ x, O* __restrict__ dw,
+               const __grid_constant__ dg::WgradArgs<float> g) {
+  using C = dg::MmaTile<T, O, BM, BN, WM, WN, STAGES, dg::MN_MAJOR, dg::MN_MAJOR>;
+  extern __shared__ __align__(128) unsigned char stages[];
+  const int group = blockIdx.y, first_filter = group * g.filters;
+  int tile_m, tile_n;
+  dg::tile_of_block(blockIdx.x, dg::tiles(g.filters, BM), dg::tiles(g.x.depth, BN), tile_m, tile_n);
+  const int first = blockIdx.z * g.k_tiles * C::BK, last = first + g.k_tiles * C::BK, end = last < g.x.rows ? last : g.x.rows;
+  dg::DenseMN<typename C::ChunksA, false> gradients(dy + first_filter, g.filters, end, static_cast<long long>(g.filters) * g.groups,
+                                                    tile_m * BM);
+  dg::Im2colMN<typename C::ChunksB> windows(x + group * g.x.channels, g.x, end, tile_n * BN);
+  dg::MmaSums<C> sum;
+  dg::mma_mainloop<C>(sum, dg::shared_address(stages), gradients, windows, first, dg::tiles(end - first, C::BK));
+  dg::mma_store<C>(sum, dw + static_cast<long long>(first_filter) * g.x.depth + blockIdx.z * g.split_stride,
+                   static_cast<const O*>(nullptr), static_cast<const O*>(nullptr), dg::DenseRows{g.x.depth}, tile_m * BM,
+                   tile_n * BN, g.filters, g.x.depth, g.epilogue);
+}
+
+// ---- scalar multiply-adds ------------------------------------------------------------------------------------------
+
 // grid = (tiles, groups); ORDER: K_MAJOR for a channels-last x, else MN_MAJOR
-// judge conv_fprop_simt: registers <= 168, shared <= 34000; !LDL; LDS.*128
-template <class T, int BM, int BN, int TM, int TN, int ORDER>
-__global__ void __launch_bounds__((BM / TM) * (BN / TN))
+// judge conv_fprop_simt: registers <= 208, shared <= 25600; !LDL; LDS.*128
+template <class T, int BM, int BN, int TM, int TN, int ORDER, int ACTIVATION = dg::IDENTITY>
+__global__ void __launch_bounds__((BM / TM) * (BN / TN), 1)
 conv_fprop_simt(const T* __restrict__ x, const T* __restrict__ w, T* __restrict__ y, const T* __restrict__ bias,
-                const T* __restrict__ residual, const __grid_constant__ dg::FpropArgs<dg::Accumulator<T>> g) {
+                const T* __restrict__ residual, const __grid_constant__ dg::FpropArgs<dg::Accumulator<T>, ACTIVATION> g) {
   using C = dg::SimtTile<T, BM, BN, TM, TN>;
   __shared__ typename C::Shared shared;
   const int group = blockIdx.y, first_filter = group * g.filters;
@@ -74,9 +147,9 @@ conv_fprop_simt(const T* __restrict__ x, const T* __restrict__ w, T* __restrict_
 }
 
 // grid = (tiles of the largest phase, groups, phases)
-// judge conv_dgrad_simt: registers <= 168, shared <= 34000; !LDL; LDS.*128
+// judge conv_dgrad_simt: registers <= 208, shared <= 25600; !LDL; LDS.*128
 template <class T, int BM, int BN, int TM, int TN>
-__global__ void __launch_bounds__((BM / TM) * (BN / TN))
+__global__ void __launch_bounds__((BM / TM) * (BN / TN), 1)
 conv_dgrad_simt(const T* __restrict__ dy, const T* __restrict__ w, T* __restrict__ dx,
                 const __grid_constant__ dg::DgradArgs<dg::Accumulator<T>> g) {
   using C = dg::SimtTile<T, BM, BN, TM, TN>;
@@ -98,9 +171,9 @@ conv_dgrad_simt(const T* __restrict__ dy, const T* __restrict__ w, T* __restrict
 }
 
 // grid = (tiles, groups, splits); dy is contiguous
-// judge conv_wgrad_simt: registers <= 168, shared <= 34000; !LDL; LDS.*128
+// judge conv_wgrad_simt: registers <= 208, shared <= 25600; !LDL; LDS.*128
 template <class T, class O, int BM, int BN, int TM, int TN>
-__global__ void __launch_bounds__((BM / TM) * (BN / TN))
+__global__ void __launch_bounds__((BM / TM) * (BN / TN), 1)
 conv_wgrad_simt(const T* __restrict__ dy, const T* __restrict__ x, O* __restrict__ dw,
                 const __grid_constant__ dg::WgradArgs<dg::Accumulator<T>> g) {
   using C = dg::SimtTile<T, BM, BN, TM, TN>;

@@ -12,8 +12,8 @@ import numpy as np
 from deepgpu.backends.base import Array
 from deepgpu.backends.composed import gemm as composed
 from deepgpu.backends.cuda.plans import (
+    ACTIVATIONS,
     C_TYPES,
-    MULTIPROCESSORS,
     FastDiv,
     Launch,
     Plan,
@@ -29,8 +29,11 @@ from deepgpu.backends.cuda.plans import (
     strides,
     up,
 )
+from deepgpu.backends.cuda.tiles import MMA_TYPES, itemsize, mma_tile, simt_tile, splits, template
 
 K_MAJOR, MN_MAJOR = 0, 1
+MAX_STEP = 1 << 23
+"""Elements from row to row of an operand up to which the tensor-core kernels' 32-bit offsets within a tile suffice."""
 
 
 class Layout(NamedTuple):
@@ -65,45 +68,13 @@ class Finish(NamedTuple):
     residual: bool = False
     activation: str = "identity"
 
+    @property
+    def arrays(self) -> tuple[str | None, str | None]:
+        """The names of the arrays it adds."""
+        return "bias" if self.bias else None, "residual" if self.residual else None
+
 
 PLAIN = Finish()
-
-
-class SimtTile(NamedTuple):
-    """``SimtTile`` of simt.cuh: the block's tile and a thread's part of it."""
-
-    bm: int
-    bn: int
-    tm: int
-    tn: int
-
-    @property
-    def threads(self) -> int:
-        return self.bm // self.tm * (self.bn // self.tn)
-
-    def blocks(self, m: int, n: int) -> int:
-        """How many tiles cover an m x n matrix."""
-        return up(m, self.bm) * up(n, self.bn)
-
-    def __str__(self) -> str:
-        return f"{self.bm}, {self.bn}, {self.tm}, {self.tn}"
-
-
-SIMT_BK = 8
-LARGE, SMALL = SimtTile(128, 128, 8, 8), SimtTile(64, 64, 8, 4)
-
-
-def simt_tile(m: int, n: int, batch: int, dtype: str) -> SimtTile:
-    """The large tile if it fills the GPU and wastes little. 64-bit accumulators leave no registers for it."""
-    wide = accumulator(dtype) in ("float64", "uint64")
-    return SMALL if wide or min(m, n) <= 64 or LARGE.blocks(m, n) * batch < MULTIPROCESSORS else LARGE
-
-
-def splits(blocks: int, k_tiles: int, least: int) -> tuple[int, int]:
-    """In how many parts to sum, to fill the GPU, and the k-tiles of a part, of which there are at least `least`."""
-    wanted = max(1, min(MULTIPROCESSORS * 2 // max(blocks, 1), k_tiles // least))
-    per_split = up(max(k_tiles, 1), wanted)
-    return up(max(k_tiles, 1), per_split), per_split
 
 
 class Matrix(ctypes.Structure):
@@ -126,6 +97,26 @@ def gemm_args(dtype: str) -> type[ctypes.Structure]:
     return type("GemmArgs", (ctypes.Structure,), {"_fields_": fields})
 
 
+def operand_order(dtype: str, layout: Layout) -> int | None:
+    """In which order the tensor-core kernels can read an operand: K_MAJOR, MN_MAJOR, or None if in none."""
+    chunk = 16 // itemsize(dtype)
+    if not layout.aligned or layout.batch % chunk:
+        return None
+    for order, contiguous, step in ((K_MAJOR, layout.k, layout.mn), (MN_MAJOR, layout.mn, layout.k)):
+        if contiguous == 1 and step % chunk == 0 and 0 < step < MAX_STEP:
+            return order
+    return None
+
+
+def _normalised(layout: Layout, size: int, k: int) -> Layout:
+    """The strides of sides of one element, which mean nothing, as a contiguous matrix has them."""
+    if k == 1:
+        layout = layout._replace(k=1)
+    if size == 1:
+        layout = layout._replace(mn=up(k, 8) * 8 if layout.k == 1 else 1)
+    return layout
+
+
 @functools.lru_cache(maxsize=4096)
 def plan(
     dtype: str,
@@ -136,11 +127,12 @@ def plan(
     b: Layout,
     batch: int = 1,
     finish: Finish = PLAIN,
+    tensor_cores: bool = False,
 ) -> Plan:
     """Plan ``c[i] = activation(alpha * a[i] @ b[i] + bias + residual[i])``.
 
     The launches name the arrays ``a``, ``b``, ``c`` (C-contiguous, ``(batch, m, n)``), ``bias`` (``(n,)``),
-    ``residual`` (as ``c``) and ``workspace``.
+    ``residual`` (as ``c``) and ``workspace``; but for ``a`` and ``b`` they begin at multiples of 16 bytes.
 
     Parameters
     ----------
@@ -148,87 +140,84 @@ def plan(
         Of all arrays but the workspace.
     a, b
         The operands' layouts; of ``b``, ``mn`` is the stride from column to column.
+    tensor_cores
+        Whether to use them where the layouts permit; float32 is then computed as TF32.
     """
     if 0 in (m, n, batch):
         return Plan(())
-    tile = simt_tile(m, n, batch, dtype)
+    a, b = _normalised(a, m, k), _normalised(b, n, k)
+    orders = operand_order(dtype, a), operand_order(dtype, b)
+    if tensor_cores and dtype in MMA_TYPES and None not in orders:
+        tile = mma_tile(m, n, batch)
+        contiguous = (k if orders[0] == K_MAJOR else m, k if orders[1] == K_MAJOR else n)
+        flags: tuple[Any, ...] = (*orders, any(size % (16 // itemsize(dtype)) for size in contiguous))
+    else:
+        tile = simt_tile(m, n, batch, dtype)
+        flags = (a.order, b.order)
     blocks = tile.blocks(m, n)
-    count, per_split = splits(blocks * batch, up(k, SIMT_BK), least=32)
-    kernel = "gemm_simt<{0}, {1}, " + f"{tile}, {a.order}, {b.order}>"
-    return split_plan(dtype, m, n, k, a, b, batch, finish, kernel, blocks, tile.threads, 0, count, per_split, vector=4)
-
-
-def split_plan(
-    dtype: str,
-    m: int,
-    n: int,
-    k: int,
-    a: Layout,
-    b: Layout,
-    batch: int,
-    finish: Finish,
-    kernel: str,
-    blocks: int,
-    threads: int,
-    shared_bytes: int,
-    count: int,
-    per_split: int,
-    vector: int,
-) -> Plan:
-    """The launch of one of gemm.cu's kernels, and that of ``reduce_splits`` if the sum is split in `count` parts."""
-    size = batch * m * n
-    whole = count == 1
+    count, k_tiles = splits(tile, blocks * batch, k, dtype)
+    size, whole = batch * m * n, count == 1
     out = dtype if whole else accumulator(dtype)
-    end = (
-        epilogue(dtype, finish.alpha, finish.activation, n % vector == 0)
-        if whole
-        else epilogue(dtype, 1, aligned=n % 4 == 0)
-    )
-    args = gemm_args(dtype)(m, n, k, per_split, Matrix(*a[:3]), Matrix(*b[:3]), n, m * n, size, fast_div(blocks), end)
-    extra = ("bias" if finish.bias else None, "residual" if finish.residual else None)
-    first = Launch(
+    if whole:
+        end = epilogue(dtype, finish.alpha, n % tile.vector(out) == 0)
+        output, extra, activation = "c", finish.arrays, finish.activation
+    else:
+        end = epilogue(dtype, aligned=n % tile.vector(out) == 0)
+        output, extra, activation = "workspace", PLAIN.arrays, "identity"
+    args = gemm_args(dtype)(m, n, k, k_tiles, Matrix(*a[:3]), Matrix(*b[:3]), n, m * n, size, fast_div(blocks), end)
+    launch = Launch(
         "gemm.cu",
-        kernel.format(C_TYPES[dtype], C_TYPES[out]),
+        template("gemm", tile, dtype, out, *flags, ACTIVATIONS[activation]),
         (blocks * batch, count, 1),
-        threads,
-        ("a", "b", "c" if whole else "workspace", *(extra if whole else (None, None)), by_value(args)),
-        shared_bytes,
+        tile.threads,
+        ("a", "b", output, *extra, by_value(args)),
+        tile.shared_bytes,
     )
     if whole:
-        return Plan((first,))
-    return Plan((first, reduction(dtype, "c", size, n, count, finish, extra)), count * size, out)
+        return Plan((launch,))
+    return Plan((launch, reduction(dtype, "c", size, n, count, finish)), count * size, out)
 
 
-def reduction(
-    dtype: str,
-    output: str,
-    size: int,
-    columns: int,
-    count: int,
-    finish: Finish = PLAIN,
-    extra: tuple[str | None, str | None] = (None, None),
-) -> Launch:
+def reduction(dtype: str, output: str, size: int, columns: int, count: int, finish: Finish = PLAIN) -> Launch:
     """The launch that adds up `count` partial results of `size` elements in the workspace."""
     sums = accumulator(dtype)
     return Launch(
         "gemm.cu",
-        f"reduce_splits<{C_TYPES[sums]}, {C_TYPES[dtype]}>",
+        f"reduce_splits<{C_TYPES[sums]}, {C_TYPES[dtype]}, {ACTIVATIONS[finish.activation]}>",
         (up(size, 1024), 1, 1),
         256,
         (
             "workspace",
             output,
-            *extra,
+            *finish.arrays,
             np.int32(size),
             np.int32(count),
             by_value(fast_div(columns)),
-            by_value(epilogue(dtype, finish.alpha, finish.activation, columns % 4 == 0)),
+            by_value(epilogue(dtype, finish.alpha, columns % 4 == 0)),
         ),
     )
 
 
-def matmul(xp: Any, a: Array, b: Array) -> Array:
-    """See :meth:`deepgpu.backends.base.Backend.matmul`."""
+def uses_tensor_cores(xp: Any, dtype: Any, allow_tf32: bool) -> bool:
+    """Whether the current device has tensor cores for `dtype`: from compute capability 8.0 on."""
+    if str(dtype) not in ("float16", "bfloat16") and not (dtype == np.float32 and allow_tf32):
+        return False
+    return _major(xp, int(xp.cuda.Device().id)) >= 8
+
+
+@functools.cache
+def _major(xp: Any, device: int) -> int:
+    return int(xp.cuda.runtime.getDeviceProperties(device)["major"])
+
+
+def matmul(xp: Any, a: Array, b: Array, *, allow_tf32: bool = False) -> Array:
+    """See :meth:`deepgpu.backends.base.Backend.matmul`.
+
+    Parameters
+    ----------
+    allow_tf32
+        Whether float32 may be rounded to TF32's 10 bits of mantissa for tensor cores; off by default as in PyTorch.
+    """
     dtype = np.result_type(a.dtype, b.dtype)
     if str(dtype) not in C_TYPES:
         return composed.matmul(xp, a, b)
@@ -236,13 +225,13 @@ def matmul(xp: Any, a: Array, b: Array) -> Array:
     left, right = (a[None, :] if a.ndim == 1 else a), (b[:, None] if b.ndim == 1 else b)
     if left.shape[-1] != right.shape[-2]:
         raise ValueError(f"`matmul`: `a` of shape {a.shape} and `b` of shape {b.shape} do not fit")
-    out = _product(xp, left, right)
+    out = _product(xp, left, right, uses_tensor_cores(xp, dtype, allow_tf32))
     if a.ndim == 1:
         out = out[..., 0, :]
     return out[..., 0] if b.ndim == 1 else out
 
 
-def _product(xp: Any, a: Array, b: Array) -> Array:
+def _product(xp: Any, a: Array, b: Array, tensor_cores: bool) -> Array:
     """The product of two stacks of matrices."""
     (m, k), n = a.shape[-2:], b.shape[-1]
     stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
@@ -253,7 +242,7 @@ def _product(xp: Any, a: Array, b: Array) -> Array:
     left, right = (_one_stack(xp, x, stack) for x in (a, b))
     (batch_a, m_a, k_a), (batch_b, k_b, n_b) = strides(left), strides(right)
     layout_a, layout_b = Layout(m_a, k_a, batch_a, is_aligned(left)), Layout(n_b, k_b, batch_b, is_aligned(right))
-    p = plan(str(a.dtype), m, n, k, layout_a, layout_b, math.prod(stack))
+    p = plan(str(a.dtype), m, n, k, layout_a, layout_b, math.prod(stack), PLAIN, tensor_cores)
     run(xp, p, a=left, b=right, c=out)
     return out
 

@@ -107,9 +107,10 @@ def accumulator(dtype: str) -> str:
 
 
 ACTIVATIONS = {"identity": 0, "relu": 1, "gelu": 2}
+"""``enum Activation`` of epilogue.cuh."""
 
 
-def epilogue(dtype: str, alpha: float = 1.0, activation: str = "identity", aligned: bool = False) -> ctypes.Structure:
+def epilogue(dtype: str, alpha: float = 1.0, aligned: bool = False) -> ctypes.Structure:
     """``Epilogue<A>`` of epilogue.cuh for the accumulator A of `dtype`.
 
     Parameters
@@ -117,7 +118,8 @@ def epilogue(dtype: str, alpha: float = 1.0, activation: str = "identity", align
     aligned
         Whether every row of the output begins at a whole vector and consists of whole vectors.
     """
-    return epilogue_type(dtype)(alpha if dtype.startswith(("f", "b")) else int(alpha), ACTIVATIONS[activation], aligned)
+    kind = epilogue_type(dtype)
+    return kind(alpha if kind in (_EPILOGUES["float32"], _EPILOGUES["float64"]) else int(alpha), aligned)
 
 
 def epilogue_type(dtype: str) -> type[ctypes.Structure]:
@@ -126,8 +128,7 @@ def epilogue_type(dtype: str) -> type[ctypes.Structure]:
 
 
 def _epilogue(alpha: Any) -> type[ctypes.Structure]:
-    fields = [("alpha", alpha), ("activation", i32), ("aligned", i32)]
-    return type("Epilogue", (ctypes.Structure,), {"_fields_": fields})
+    return type("Epilogue", (ctypes.Structure,), {"_fields_": [("alpha", alpha), ("aligned", i32)]})
 
 
 _EPILOGUES = {

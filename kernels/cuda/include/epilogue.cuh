@@ -14,37 +14,39 @@ template <class A> __device__ __forceinline__ A gelu(A x) { return x; }
 template <> __device__ __forceinline__ float gelu(float x) { return 0.5f * x * (1.f + erff(x * 0.70710678118654752f)); }
 template <> __device__ __forceinline__ double gelu(double x) { return 0.5 * x * (1.0 + erf(x * 0.70710678118654752)); }
 
-template <class A>
+template <int ACTIVATION, class A>
+__device__ __forceinline__ A activate(A x) {
+  if constexpr (ACTIVATION == RELU) return relu(x);
+  if constexpr (ACTIVATION == GELU) return gelu(x);
+  return x;
+}
+
+template <class A, int ACTIVATION>
 struct Epilogue {
   A alpha;
-  int activation;
   int aligned;  // rows begin at whole vectors, and their length is a multiple of a vector: wide accesses are allowed
 
   // Finishes V sums of one row, columns n to n + V of `columns`, and stores them at out[at + n].
   template <int V, class O>
   __device__ __forceinline__ void store(const A (&sum)[V], O* out, const O* bias, const O* residual, long long at, int n,
                                         int columns) const {
-    Vector<O, V> added = {}, result;
-    if (residual) {
-      if (aligned) {
-        added = *reinterpret_cast<const Vector<O, V>*>(residual + at + n);
-      } else {
+    using Wide = Vector<O, V>;
+    Wide b = {}, r = {}, result;
+    if (aligned) {
+      if (bias) b = *reinterpret_cast<const Wide*>(bias + n);
+      if (residual) r = *reinterpret_cast<const Wide*>(residual + at + n);
+    } else {
 #pragma unroll
-        for (int c = 0; c < V; c++)
-          if (n + c < columns) added.v[c] = residual[at + n + c];
+      for (int c = 0; c < V; c++) {
+        if (bias && n + c < columns) b.v[c] = bias[n + c];
+        if (residual && n + c < columns) r.v[c] = residual[at + n + c];
       }
     }
 #pragma unroll
-    for (int c = 0; c < V; c++) {
-      A x = alpha * sum[c];
-      if (bias && n + c < columns) x += widen(bias[n + c]);
-      if (residual) x += widen(added.v[c]);
-      if (activation == RELU) x = relu(x);
-      if (activation == GELU) x = gelu(x);
-      result.v[c] = narrow<O>(x);
-    }
+    for (int c = 0; c < V; c++)
+      result.v[c] = narrow<O>(activate<ACTIVATION>(alpha * sum[c] + widen(b.v[c]) + widen(r.v[c])));
     if (aligned) {
-      *reinterpret_cast<Vector<O, V>*>(out + at + n) = result;
+      *reinterpret_cast<Wide*>(out + at + n) = result;
     } else {
 #pragma unroll
       for (int c = 0; c < V; c++)

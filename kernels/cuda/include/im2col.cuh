@@ -145,7 +145,10 @@ struct Im2colMN : S {
     const int m = k + i * S::STEP;
     const Window window(g, m);
     const int h = window.h + down, w = window.w + right;
-    p = at + (window.n * g.image_stride + h * g.line_stride + static_cast<long long>(w) * g.pixel_stride);
+    if (S::E == 1)
+      p = at + (window.n * g.image_stride + h * g.line_stride + static_cast<long long>(w) * g.pixel_stride);
+    else  // chunks of channels: the image is contiguous, and one wide multiplication does
+      p = at + static_cast<long long>((window.n * g.height + h) * g.width + w) * g.pixel_stride;
     return m < end && unsigned(h) < unsigned(g.height) && unsigned(w) < unsigned(g.width) ? S::BYTES : 0;
   }
 };

@@ -97,10 +97,10 @@ __device__ __forceinline__ void simt_mainloop(typename C::A (&sum)[C::TM][C::TN]
   }
 }
 
-template <class C, class O, class Rows>
+template <class C, class O, class Rows, class Epilogue>
 __device__ __forceinline__ void simt_store(const typename C::A (&sum)[C::TM][C::TN], O* out, const O* bias, const O* residual,
                                            const Rows& rows, int first_row, int first_column, int M, int N,
-                                           const Epilogue<typename C::A>& epilogue) {
+                                           const Epilogue& epilogue) {
 #pragma unroll
   for (int i = 0; i < C::TM; i++) {
     const int m = first_row + C::row(i);
