@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from deepgpu.backends.base import Array, Backend, Pair
 from deepgpu.backends.composed import ComposedBackend
-from deepgpu.backends.cuda import batchnorm, elementwise, pool, softmax
+from deepgpu.backends.cuda import batchnorm, elementwise, optim, pool, softmax
 
 
 def _on_own_device(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -148,6 +148,22 @@ class CUDABackend(ComposedBackend):
 
     def log_softmax_backward(self, gy: Array, y: Array, axis: int) -> Array:
         return softmax.log_softmax_backward(self.xp, gy, y, axis)
+
+    def sgd_step(
+        self, params: Sequence[Array], grads: Sequence[Array], momenta: Sequence[Array] | None, **options: Any
+    ) -> None:
+        optim.sgd_step(self.xp, params, grads, momenta, **options)
+
+    def adam_step(
+        self,
+        params: Sequence[Array],
+        grads: Sequence[Array],
+        exp_avgs: Sequence[Array],
+        exp_avg_sqs: Sequence[Array],
+        max_exp_avg_sqs: Sequence[Array] | None,
+        **options: Any,
+    ) -> None:
+        optim.adam_step(self.xp, params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, **options)
 
 
 _ATOMIC_DTYPES = ("int32", "uint32", "uint64", "float16", "float32", "float64")

@@ -84,7 +84,7 @@ def pool_scatter(xp: Any, gy: Array, index: Array, input_size: Pair) -> Array:
         return gx
     gy, index = channels_last(xp, gy), channels_last(xp, index)
     shape = _shape(gx, gy)
-    nowhere = np.concatenate([np.repeat(np.int32([np.iinfo(np.int32).max, -1]), n) for n in (h, w)])
+    nowhere = np.concatenate([np.repeat(np.array([np.iinfo(np.int32).max, -1], np.int32), n) for n in (h, w)])
     reach = xp.asarray(nowhere)
     blocks = min(up(index.size, 4 * _THREADS), 4 * MULTIPROCESSORS)
     runtime.launch("pool.cu", "pool_reach", (blocks,), (_THREADS,), (index, reach, shape), 4 * lines)
