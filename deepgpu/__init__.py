@@ -127,9 +127,11 @@ from deepgpu.ops.creation import (
     from_numpy,
     full,
     full_like,
+    get_default_device,
     linspace,
     ones,
     ones_like,
+    set_default_device,
     tensor,
     zeros,
     zeros_like,
@@ -146,6 +148,10 @@ from deepgpu.ops.cumulative import (
 )
 from deepgpu.ops.dropout import (
     dropout,
+)
+from deepgpu.ops.einsum import (
+    einsum,
+    tensordot,
 )
 from deepgpu.ops.extrema import (
     amax,
@@ -172,6 +178,26 @@ from deepgpu.ops.joining import (
     concatenate,
     stack,
 )
+from deepgpu.ops.linear_algebra import (
+    addbmm,
+    addmv,
+    addr,
+    cdist,
+    chain_matmul,
+    cross,
+    det,
+    dist,
+    ger,
+    inner,
+    inverse,
+    kron,
+    logdet,
+    matrix_power,
+    pdist,
+    slogdet,
+    trace,
+    vdot,
+)
 from deepgpu.ops.matmul import (
     addmm,
     baddbmm,
@@ -191,6 +217,17 @@ from deepgpu.ops.memory import (
 )
 from deepgpu.ops.norm import (
     batch_norm,
+)
+from deepgpu.ops.placement import (
+    diagonal_scatter,
+    index_copy,
+    index_fill,
+    masked_scatter,
+    put,
+    scatter_reduce,
+    select_scatter,
+    slice_scatter,
+    take,
 )
 from deepgpu.ops.pointwise import (
     abs,
@@ -212,6 +249,7 @@ from deepgpu.ops.pointwise import (
 from deepgpu.ops.pool import (
     max_pool2d,
 )
+from deepgpu.ops.queries import is_complex, is_floating_point, is_nonzero, is_same_size, is_signed, is_tensor, numel
 from deepgpu.ops.rearrangement import (
     diag,
     diag_embed,
@@ -253,9 +291,13 @@ from deepgpu.ops.rounding import (
 )
 from deepgpu.ops.sampling import (
     bernoulli,
+    multinomial,
+    normal,
+    poisson,
     rand,
     rand_like,
     randint,
+    randint_like,
     randn,
     randn_like,
     randperm,

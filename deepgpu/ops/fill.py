@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+from deepgpu import dtypes
 from deepgpu.autograd.grad_mode import state
 from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
 from deepgpu.ops.assign import assign, store
 from deepgpu.ops.broadcast import fitting
 from deepgpu.ops.op import number
-from deepgpu.ops.sampling import rand, randn
+from deepgpu.ops.sampling import rand, randint, randn
 from deepgpu.ops.shape import expand
 from deepgpu.random import Generator
 from deepgpu.tensor import Tensor, method
@@ -106,6 +108,54 @@ def bernoulli_(self: Tensor, p: float = 0.5, *, generator: Generator | None = No
         raise RuntimeError(takes("bernoulli_", "p", "a probability in [0, 1]", p))
     drawn = rand(*self.shape, device=self.device, generator=generator)
     return assign(self, (drawn < p).to(self.dtype), "bernoulli_")
+
+
+@method
+def random_(self: Tensor, from_: int = 0, to: int | None = None, *, generator: Generator | None = None) -> Tensor:
+    """Uniform integers in [from_, to), by default all that the dtype holds exactly; ``random_(to)`` starts at 0."""
+    if to is None and from_:
+        from_, to = 0, from_
+    if to is None:
+        d = self.dtype
+        if d.is_floating_point:
+            to = round(2 / dtypes.finfo(d).eps) + 1
+        else:
+            to = 2 if d is dtypes.bool else dtypes.iinfo(d).max
+    if from_ >= to:
+        raise RuntimeError(takes("random_", "to", f"more than `from_` = {from_}", to))
+    return assign(self, randint(from_, to, tuple(self.shape), generator=generator).to(self), "random_")
+
+
+@method
+def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+    """Exponentially distributed with the rate ``lambd``."""
+    if lambd <= 0:
+        raise RuntimeError(takes("exponential_", "lambd", "a positive number", lambd))
+    drawn = rand(*self.shape, dtype=self.dtype, device=self.device, generator=generator)
+    return assign(self, (-drawn).log1p() / -lambd, "exponential_")
+
+
+@method
+def log_normal_(self: Tensor, mean: float = 1.0, std: float = 2.0, *, generator: Generator | None = None) -> Tensor:
+    """The exponential of normal numbers."""
+    drawn = randn(*self.shape, dtype=self.dtype, device=self.device, generator=generator)
+    return assign(self, (drawn * std + mean).exp(), "log_normal_")
+
+
+@method
+def cauchy_(self: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+    """Distributed as Cauchy's."""
+    drawn = rand(*self.shape, dtype=self.dtype, device=self.device, generator=generator)
+    return assign(self, ((drawn - 0.5) * math.pi).tan() * sigma + median, "cauchy_")
+
+
+@method
+def geometric_(self: Tensor, p: float, *, generator: Generator | None = None) -> Tensor:
+    """The number of trials up to the first success of probability ``p``."""
+    if not 0 < p < 1:
+        raise RuntimeError(takes("geometric_", "p", "a probability in (0, 1)", p))
+    drawn = rand(*self.shape, dtype=dtypes.float64, device=self.device, generator=generator)
+    return assign(self, ((-drawn).log1p() / math.log1p(-p)).ceil().clamp(min=1).to(self.dtype), "geometric_")
 
 
 @method

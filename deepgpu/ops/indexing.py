@@ -227,19 +227,19 @@ def index_put_(self: Tensor, indices: Sequence[Tensor], values: Tensor, accumula
     return assign(self, index_put(self, indices, values, accumulate), "index_put_")
 
 
-def _integer(index: Tensor, op: str) -> None:
+def integer(index: Tensor, op: str) -> None:
     if index.dtype not in (dtypes.int64, dtypes.int32):
         raise RuntimeError(takes(op, "index", "an int64 or int32 tensor", index.dtype))
 
 
-def _within(index: Tensor, size: int, op: str, error: type[Exception] = RuntimeError) -> None:
+def within(index: Tensor, size: int, op: str, error: type[Exception] = RuntimeError) -> None:
     """Neither NumPy nor CuPy may take negative positions for positions from the end here."""
     if index._data.size and (bool((index._data < 0).any()) or bool((index._data >= size).any())):
         low, high = int(index._data.min()), int(index._data.max())
         raise error(f"`{op}`: `index` takes positions 0..{size - 1}, but got values from {low} to {high}")
 
 
-def _along(index: Tensor, dim: int) -> tuple[Any, ...]:
+def along(index: Tensor, dim: int) -> tuple[Any, ...]:
     """The integer-array index that gather and scatter mean: all other dimensions count up."""
     xp = index._backend.xp
     shape = index._data.shape
@@ -264,12 +264,12 @@ def _fits(input: Tensor, index: Tensor, dim: int, op: str) -> None:
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """``out[i][j][k] = input[i][index[i][j][k]][k]`` for ``dim`` = 1, and so on."""
     d = dimension(dim, input._data.ndim, "gather")
-    _integer(index, "gather")
+    integer(index, "gather")
     shape = index._data.shape
     input, index = _not_0d(input), _not_0d(index)
     _fits(input, index, d, "gather")
-    _within(index, input._data.shape[d], "gather")
-    return Index(_along(index, d))(input).reshape(shape)
+    within(index, input._data.shape[d], "gather")
+    return Index(along(index, d))(input).reshape(shape)
 
 
 def _not_0d(x: Tensor) -> Tensor:
@@ -279,11 +279,11 @@ def _not_0d(x: Tensor) -> Tensor:
 
 def _scatter(input: Tensor, dim: int, index: Tensor, src: Any, accumulate: bool, op: str) -> Tensor:
     d = dimension(dim, input._data.ndim, op)
-    _integer(index, op)
+    integer(index, op)
     shape = input._data.shape
     input, index = _not_0d(input), _not_0d(index)
     _fits(input, index, d, op)
-    _within(index, input._data.shape[d], op)
+    within(index, input._data.shape[d], op)
     if not isinstance(src, Tensor):
         if src is None:
             raise TypeError(takes(op, "src", "a tensor or a number", "None"))
@@ -298,7 +298,7 @@ def _scatter(input: Tensor, dim: int, index: Tensor, src: Any, accumulate: bool,
             expected = f"at least the sizes of `index`, {tuple(index.shape)}"
             raise RuntimeError(takes(op, "src", expected, f"shape {tuple(src.shape)}"))
         src = Slice(tuple([slice(0, s) for s in index._data.shape]))(src)
-    return IndexPut(_along(index, d), accumulate, op)(input, src).reshape(shape)
+    return IndexPut(along(index, d), accumulate, op)(input, src).reshape(shape)
 
 
 @op(method=True, inplace=True)
@@ -317,12 +317,12 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The positions ``index`` of dimension ``dim``."""
     d = dimension(dim, input._data.ndim, "index_select")
-    _integer(index, "index_select")
+    integer(index, "index_select")
     if index._data.ndim > 1:
         raise IndexError(takes("index_select", "index", "a vector of positions", f"shape {tuple(index.shape)}"))
     shape = input._data.shape
     input, index = _not_0d(input), _not_0d(index)
-    _within(index, input._data.shape[d], "index_select", IndexError)
+    within(index, input._data.shape[d], "index_select", IndexError)
     out = Index((*[slice(None)] * d, index))(input)
     return out if shape else out.reshape(())
 
@@ -331,8 +331,8 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
     """A copy with ``alpha * source`` added at the positions ``index`` of dimension ``dim``."""
     d = dimension(dim, input._data.ndim, "index_add")
-    _integer(index, "index_add")
-    _within(index, input._data.shape[d], "index_add")
+    integer(index, "index_add")
+    within(index, input._data.shape[d], "index_add")
     if source.dtype is not input.dtype:
         raise RuntimeError(takes("index_add", "source", f"the dtype of `input`, {input.dtype}", source.dtype))
     expected = (*input._data.shape[:d], index._data.size, *input._data.shape[d + 1 :])

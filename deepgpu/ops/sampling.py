@@ -12,7 +12,7 @@ from deepgpu.ops.creation import backend_for, finish, in_format
 from deepgpu.ops.dims import new_shape, one_by_one
 from deepgpu.ops.op import op
 from deepgpu.random import Generator, default_generator
-from deepgpu.tensor import Tensor
+from deepgpu.tensor import Tensor, wrap
 
 
 def _draw(kind: str, shape: Any, dtype: dtypes.dtype, generator: Generator | None) -> np.ndarray:
@@ -142,3 +142,125 @@ def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
         raise RuntimeError(takes("bernoulli", "input", "probabilities in [0, 1]", f"{p.min()} to {p.max()}"))
     drawn = rand(input.shape, dtype=dtypes.float64, generator=generator).to(input.device)
     return (drawn < input.detach().double()).to(input.dtype)
+
+
+@op(differentiable=False)
+def randint_like(
+    input: Tensor,
+    low: int = 0,
+    high: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: dtypes.dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """Uniform integers in [low, high), in the shape and dtype of ``input``. ``randint_like(x, high)`` starts at 0."""
+    if high is None:
+        low, high = 0, low
+    kind = dtype or input.dtype
+    made = randint(low, high, tuple(input.shape), dtype=kind, device=device or input.device, generator=generator)
+    return in_format(made, memory_format, requires_grad)
+
+
+@op(differentiable=False)
+def normal(
+    mean: Any = 0.0,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: dtypes.dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Normal numbers.
+
+    Parameters
+    ----------
+    mean, std
+        Numbers, or tensors with one for each element of the result.
+    size
+        The shape, where both are numbers.
+    """
+    if isinstance(std, Tensor):
+        lowest = float(std._data.min()) if std._data.size else 0.0
+    else:
+        lowest = std
+    if lowest < 0:
+        raise RuntimeError(takes("normal", "std", "numbers that are not negative", lowest))
+    given = [t for t in (mean, std) if isinstance(t, Tensor)]
+    if given:
+        shape = np.broadcast_shapes(*[t._data.shape for t in given])
+        drawn = randn(shape, dtype=given[0].dtype, device=given[0].device, generator=generator)
+        return drawn * (std.detach() if isinstance(std, Tensor) else std) + (
+            mean.detach() if isinstance(mean, Tensor) else mean
+        )
+    if size is None:
+        raise TypeError(takes("normal", "size", "a shape, where `mean` and `std` are numbers", None))
+    made = randn(size, dtype=dtype, device=device, generator=generator) * std + mean
+    return made.requires_grad_() if requires_grad else made
+
+
+@op(method=True, differentiable=False)
+def multinomial(
+    input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
+) -> Tensor:
+    """Positions drawn with probabilities in proportion to a row of weights.
+
+    Parameters
+    ----------
+    input
+        ``(N,)`` or ``(M, N)``: weights that are not negative and not all 0.
+    num_samples
+        How many are drawn from each row.
+    replacement
+        Whether a position may be drawn again.
+
+    Returns
+    -------
+    Tensor
+        ``(num_samples,)`` or ``(M, num_samples)``, int64
+
+    Notes
+    -----
+    With replacement by the inverse of the distribution; without it the largest of ``log(weight) + Gumbel noise`` are
+    taken, which is drawing one after the other (Efraimidis & Spirakis 2006).
+    """
+    name = "multinomial"
+    if input._data.ndim not in (1, 2) or not input.dtype.is_floating_point:
+        got = f"{input.dtype} of shape {tuple(input.shape)}"
+        raise RuntimeError(takes(name, "input", "floating-point weights (N,) or (M, N)", got))
+    backend = input._backend
+    w = np.atleast_2d(backend.to_numpy(input._data).astype(np.float64))
+    positive = int((w > 0).sum(axis=1).min(initial=w.shape[1]))
+    if num_samples < 1 or (not replacement and num_samples > w.shape[1]):
+        most = "a positive number" if replacement else f"1..{w.shape[1]} without replacement"
+        raise RuntimeError(takes(name, "num_samples", most, num_samples))
+    if not np.isfinite(w).all() or (w < 0).any() or positive == 0:
+        raise RuntimeError(takes(name, "input", "weights that are finite, not negative and not all 0", w.tolist()))
+    if not replacement and num_samples > positive:
+        expected = f"at most {positive} without replacement, the number of weights above 0"
+        raise RuntimeError(takes(name, "num_samples", expected, num_samples))
+    g = (generator or default_generator).numpy
+    if replacement:
+        edges = np.cumsum(w, axis=1)
+        drawn = g.random((w.shape[0], num_samples)) * edges[:, -1:]
+        found = np.stack([np.searchsorted(e, d, side="right") for e, d in zip(edges, drawn, strict=True)])
+    else:
+        with np.errstate(divide="ignore"):
+            keys = np.log(w) - np.log(-np.log1p(-g.random(w.shape)))
+        found = np.argsort(-keys, axis=1, kind="stable")[:, :num_samples]
+    found = found.astype(np.int64)
+    return wrap(backend.from_numpy(found if input._data.ndim == 2 else found[0]), backend)
+
+
+@op(differentiable=False)
+def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """Numbers from Poisson's distribution with the rate that each element gives."""
+    rates = input._backend.to_numpy(input._data)
+    if not bool((rates >= 0).all()):
+        raise RuntimeError(takes("poisson", "input", "rates that are not negative", float(rates.min())))
+    drawn = (generator or default_generator).numpy.poisson(rates.astype(np.float64))
+    return wrap(input._backend.from_numpy(np.asarray(drawn).astype(rates.dtype)), input._backend)

@@ -101,6 +101,10 @@ DOCUMENTED: dict[str, set[str]] = {
     "clamp_min": {"input", "min"},
     "clamp_max": {"input", "max"},
     "view": {"input", "size"},
+    "masked_scatter": {"input", "mask", "source"},
+    "einsum": {"equation", "operands"},
+    "normal": {"mean", "std", "size", "generator", "dtype", "device", "requires_grad"},
+    "multinomial": {"input", "num_samples", "replacement", "generator"},
     "to": {"input", "args", "device", "dtype", "non_blocking", "copy", "memory_format"},
 }
 

@@ -8,6 +8,9 @@ import pytest
 import deepgpu as dg
 from deepgpu.testing import OpEntry, OpTests
 
+NAMES = ("rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like", "bernoulli")
+NAMES += ("normal", "multinomial", "poisson")
+
 ENTRIES = [
     OpEntry(
         name,
@@ -16,7 +19,7 @@ ENTRIES = [
         dtypes=("float32",),
         skip={"forward": "the numbers are random: their statistics are tested below"},
     )
-    for name in ("rand", "randn", "randint", "randperm", "rand_like", "randn_like", "bernoulli")
+    for name in NAMES
 ]
 
 
@@ -91,3 +94,55 @@ def test_a_seed_determines_the_numbers() -> None:
     assert draw() == first
     assert first != second
     assert dg.initial_seed() == 7
+
+
+def test_normal_takes_numbers_and_tensors() -> None:
+    g = dg.Generator().manual_seed(0)
+    drawn = dg.normal(2.0, 3.0, (N,), generator=g).double().numpy()
+    assert abs(drawn.mean() - 2) < 6 * 3 / N**0.5
+    assert abs(drawn.std() - 3) < 6 * 3 / (2 * N) ** 0.5
+    means, stds = dg.tensor([0.0, 100.0]).reshape(2, 1).expand(2, 1000), dg.tensor([1.0, 0.0]).reshape(2, 1)
+    both = dg.normal(means, stds, generator=g)
+    assert both.shape == (2, 1000)
+    assert both[1].tolist() == [100.0] * 1000
+    assert abs(both[0].mean().item()) < 0.2
+    assert dg.normal(dg.zeros(3), 2.0).shape == (3,)
+    with pytest.raises(RuntimeError, match=r"`normal`: `std` takes.*-1"):
+        dg.normal(0.0, -1.0, (2,))
+
+
+def test_multinomial_draws_in_proportion() -> None:
+    g = dg.Generator().manual_seed(0)
+    weights = dg.tensor([1.0, 0.0, 3.0, 4.0])
+    share = np.bincount(dg.multinomial(weights, N, True, generator=g).numpy(), minlength=4) / N
+    np.testing.assert_allclose(share, [1 / 8, 0, 3 / 8, 1 / 2], atol=6 * 0.5 / N**0.5)
+    rows = dg.multinomial(weights.expand(N // 10, 4), 2, generator=g).numpy()
+    assert rows.shape == (N // 10, 2)
+    assert (rows[:, 0] != rows[:, 1]).all()
+    first = np.bincount(rows[:, 0], minlength=4) / len(rows)
+    np.testing.assert_allclose(first, [1 / 8, 0, 3 / 8, 1 / 2], atol=6 * 0.5 / len(rows) ** 0.5)
+    after_last = rows[rows[:, 0] == 3, 1]  # the second draw is among what is left: 1 against 3
+    assert abs((after_last == 2).mean() - 3 / 4) < 6 * 0.5 / len(after_last) ** 0.5
+    for bad, count, message in [
+        ([1.0, -1.0], 1, "not negative"),
+        ([0.0, 0.0], 1, "not all 0"),
+        ([1.0, 1.0], 3, r"1\.\.2 without replacement"),
+        ([1.0, 0.0], 2, "at most 1"),
+    ]:
+        with pytest.raises(RuntimeError, match=f"`multinomial`.*{message}"):
+            dg.multinomial(dg.tensor(bad), count)
+
+
+def test_other_distributions() -> None:
+    g = dg.Generator().manual_seed(0)
+    counts = dg.poisson(dg.full((N,), 2.5), g).double().numpy()
+    assert abs(counts.mean() - 2.5) < 6 * (2.5 / N) ** 0.5
+    assert set(np.unique(dg.randint_like(dg.zeros(1000), 2, 5).numpy())) == {2.0, 3.0, 4.0}
+    x = dg.empty(N, dtype=dg.float64)
+    assert abs(x.exponential_(2.0, generator=g).mean().item() - 0.5) < 6 * 0.5 / N**0.5
+    assert abs(x.log_normal_(0.1, 0.5, generator=g).log().mean().item() - 0.1) < 6 * 0.5 / N**0.5
+    assert abs(x.cauchy_(3.0, 2.0, generator=g).median().item() - 3) < 0.05
+    assert abs(x.geometric_(0.25, generator=g).mean().item() - 4) < 6 * 3.5 / N**0.5
+    whole = dg.empty(N, dtype=dg.uint8).random_(generator=g)
+    assert whole.max().item() == 254
+    assert set(np.unique(dg.empty(1000).random_(2, 4, generator=g).numpy())) == {2.0, 3.0}

@@ -124,6 +124,7 @@ class _Ogrid:
 
 
 ogrid = _Ogrid()
+linalg = types.SimpleNamespace(inv=on_device(np.linalg.inv), slogdet=on_device(np.linalg.slogdet))
 lib = types.SimpleNamespace(stride_tricks=types.SimpleNamespace(as_strided=on_device(np.lib.stride_tricks.as_strided)))
 newaxis = None
 

@@ -37,6 +37,7 @@ from deepgpu.nn.functional.loss import (
 from deepgpu.ops.activation import gelu, glu, logsigmoid, prelu, softplus, softsign, tanhshrink
 from deepgpu.ops.conv import conv2d
 from deepgpu.ops.dropout import dropout, dropout1d, dropout2d, dropout3d
+from deepgpu.ops.linear_algebra import pdist
 from deepgpu.ops.loss import one_hot
 from deepgpu.ops.matmul import linear
 from deepgpu.ops.norm import batch_norm
