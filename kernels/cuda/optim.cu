@@ -113,7 +113,7 @@ __device__ __forceinline__ bool aligned(const Tensor& t, unsigned long long byte
 
 // judge optimize: registers <= 96; !LDL
 template <class T, class O>
-__global__ void __launch_bounds__(256)
+__global__ void __launch_bounds__(256, 2)
     optimize(const Tensor* __restrict__ tensors, const Piece* __restrict__ pieces, const O o) {
   constexpr int N = sizeof(T) == 8 ? 2 : 4;
   const Piece piece = pieces[blockIdx.x];

@@ -12,11 +12,14 @@
 // Roofline bound by memory: 80 % of the copy rate is to be expected on an H100.
 //
 // x [N][H][W][C], y [N][P][Q][C], index [N][P][Q][C] = h * W + w, or -1 where a window meets no element.
+#include <fastdiv.cuh>
 #include <numeric.cuh>
 
-// Sizes of the images, in pixels.
+// Sizes of the images, in pixels, and how to find the place of a thread: its number is divided by the threads a pixel, the
+// width and the height of what the kernel makes (or, pool_reach, reads). H * P and W * Q are below 2^31.
 struct Shape {
   int N, H, W, C, P, Q;
+  dg::FastDiv groups, width, height;
 };
 
 // Windows of a size, at equal distances: window p begins at p * stride - padding.
@@ -48,8 +51,7 @@ template <int D> __device__ __forceinline__ Range elements(const Windows& w, int
   return {start + skipped * w.dilation[D], end < size ? end : size, w.dilation[D]};
 }
 template <int D> __device__ __forceinline__ Range elements(const Adaptive&, int i, int size, int windows) {
-  return {static_cast<int>(static_cast<long long>(i) * size / windows),
-          static_cast<int>((static_cast<long long>(i + 1) * size + windows - 1) / windows), 1};
+  return {i * size / windows, ((i + 1) * size + windows - 1) / windows, 1};
 }
 
 // The windows that meet element i; averages have no dilation.
@@ -58,8 +60,7 @@ template <int D> __device__ __forceinline__ Range covering(const Windows& w, int
   return {first > 0 ? (first + w.stride[D] - 1) / w.stride[D] : 0, last < windows - 1 ? last + 1 : windows, 1};
 }
 template <int D> __device__ __forceinline__ Range covering(const Adaptive&, int i, int size, int windows) {
-  return {static_cast<int>(static_cast<long long>(i) * windows / size),
-          static_cast<int>((static_cast<long long>(i + 1) * windows + size - 1) / size), 1};
+  return {i * windows / size, ((i + 1) * windows + size - 1) / size, 1};
 }
 
 // How many elements of window i count in an average, in one direction.
@@ -82,23 +83,19 @@ template <class A> __device__ __forceinline__ A divisor(const Adaptive& w, const
   return A(counted<0>(w, p, s.H, s.P)) * A(counted<1>(w, q, s.W, s.Q));
 }
 
-// A pixel of N images of height x width, and the first of V channels; false beyond the last.
+// A pixel of what a kernel makes, and the first of V channels; false beyond the last.
 struct Pixel {
   int n, h, w, c;
   long long at;
 };
-template <int V> __device__ __forceinline__ bool locate(Pixel& p, int N, int height, int width, int C) {
-  long long i = static_cast<long long>(blockIdx.x) * 256 + threadIdx.x;
-  const int groups = C / V;
-  p.at = i * V;
-  p.c = static_cast<int>(i % groups) * V;
-  i /= groups;
-  p.w = static_cast<int>(i % width);
-  i /= width;
-  p.h = static_cast<int>(i % height);
-  i /= height;
-  p.n = static_cast<int>(i);
-  return i < N;
+template <int V> __device__ __forceinline__ bool locate(Pixel& p, const Shape& s) {
+  int i = blockIdx.x * 256 + threadIdx.x;
+  p.at = static_cast<long long>(i) * V;
+  i = s.groups.divmod(i, p.c);
+  p.c *= V;
+  i = s.width.divmod(i, p.w);
+  p.n = s.height.divmod(i, p.h);
+  return p.n < s.N;
 }
 
 template <class T, int V> __device__ __forceinline__ Vector<T, V> load(const T* p) {
@@ -118,11 +115,11 @@ __device__ __forceinline__ long long offset(int n, int height, int width, int C,
 // The first maximum of each window in row-major order; a NaN is the maximum. A window of padding gives -inf and index -1.
 // judge max_pool: registers <= 80; !LDL
 template <class T, int V, class W>
-__global__ void __launch_bounds__(256) max_pool(const T* __restrict__ x, T* __restrict__ y, int* __restrict__ index,
+__global__ void __launch_bounds__(256, 2) max_pool(const T* __restrict__ x, T* __restrict__ y, int* __restrict__ index,
                                                 const Shape s, const W windows) {
   using A = Accumulator<T>;
   Pixel o;
-  if (!locate<V>(o, s.N, s.P, s.Q, s.C)) return;
+  if (!locate<V>(o, s)) return;
   const Range rows = elements<0>(windows, o.h, s.H, s.P), columns = elements<1>(windows, o.w, s.W, s.Q);
   A best[V];
   Vector<int, V> at;
@@ -149,13 +146,13 @@ __global__ void __launch_bounds__(256) max_pool(const T* __restrict__ x, T* __re
   }
 }
 
-// judge avg_pool: registers <= 64; !LDL
+// judge avg_pool: registers <= 128; !LDL
 template <class T, int V, class W>
-__global__ void __launch_bounds__(256)
+__global__ void __launch_bounds__(256, 2)
     avg_pool(const T* __restrict__ x, T* __restrict__ y, const Shape s, const W windows) {
   using A = Accumulator<T>;
   Pixel o;
-  if (!locate<V>(o, s.N, s.P, s.Q, s.C)) return;
+  if (!locate<V>(o, s)) return;
   const Range rows = elements<0>(windows, o.h, s.H, s.P), columns = elements<1>(windows, o.w, s.W, s.Q);
   A sum[V] = {};
   for (int h = rows.begin; h < rows.end; h += rows.step)
@@ -164,28 +161,28 @@ __global__ void __launch_bounds__(256)
 #pragma unroll
       for (int j = 0; j < V; j++) sum[j] += widen(v.v[j]);
     }
-  const A d = divisor<A>(windows, s, o.h, o.w);
+  const A share = A(1) / divisor<A>(windows, s, o.h, o.w);
   Vector<T, V> result;
 #pragma unroll
-  for (int j = 0; j < V; j++) result.v[j] = narrow<T>(sum[j] / d);
+  for (int j = 0; j < V; j++) result.v[j] = narrow<T>(sum[j] * share);
   store(y + o.at, result);
 }
 
-// judge avg_pool_backward: registers <= 80; !LDL
+// judge avg_pool_backward: registers <= 128; !LDL
 template <class T, int V, class W>
-__global__ void __launch_bounds__(256)
+__global__ void __launch_bounds__(256, 2)
     avg_pool_backward(const T* __restrict__ gy, T* __restrict__ gx, const Shape s, const W windows) {
   using A = Accumulator<T>;
   Pixel i;
-  if (!locate<V>(i, s.N, s.H, s.W, s.C)) return;
+  if (!locate<V>(i, s)) return;
   const Range rows = covering<0>(windows, i.h, s.H, s.P), columns = covering<1>(windows, i.w, s.W, s.Q);
   A sum[V] = {};
   for (int p = rows.begin; p < rows.end; p++)
     for (int q = columns.begin; q < columns.end; q++) {
       const Vector<T, V> g = load<T, V>(gy + offset(i.n, s.P, s.Q, s.C, p, q, i.c));
-      const A d = divisor<A>(windows, s, p, q);
+      const A share = A(1) / divisor<A>(windows, s, p, q);
 #pragma unroll
-      for (int j = 0; j < V; j++) sum[j] += widen(g.v[j]) / d;
+      for (int j = 0; j < V; j++) sum[j] += widen(g.v[j]) * share;
     }
   Vector<T, V> result;
 #pragma unroll
@@ -196,7 +193,7 @@ __global__ void __launch_bounds__(256)
 // For each row of the image the first and the last row of windows with an index in it, and the same for columns:
 // reach[2][H], then reach[2][W]. The caller has filled the first ones with INT_MAX and the last ones with -1.
 // judge pool_reach: registers <= 40; !LDL
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 2)
     pool_reach(const int* __restrict__ index, int* __restrict__ reach, const Shape s) {
   extern __shared__ int found[];  // as reach
   for (int i = threadIdx.x; i < 2 * (s.H + s.W); i += 256) {
@@ -205,16 +202,17 @@ extern "C" __global__ void __launch_bounds__(256)
   }
   __syncthreads();
   int* const columns = found + 2 * s.H;
-  const long long n = static_cast<long long>(s.N) * s.P * s.Q * s.C, step = static_cast<long long>(gridDim.x) * 256;
-  for (long long i = static_cast<long long>(blockIdx.x) * 256 + threadIdx.x; i < n; i += step) {
+  const unsigned n = static_cast<unsigned>(s.N) * s.P * s.Q * s.C, step = gridDim.x * 256;
+  for (unsigned i = blockIdx.x * 256 + threadIdx.x; i < n; i += step) {
     const int at = index[i];
     if (at < 0) continue;
-    const long long pixel = i / s.C;
-    const int q = static_cast<int>(pixel % s.Q), p = static_cast<int>(pixel / s.Q % s.P);
-    atomicMin(found + at / s.W, p);
-    atomicMax(found + s.H + at / s.W, p);
-    atomicMin(columns + at % s.W, q);
-    atomicMax(columns + s.W + at % s.W, q);
+    int p, q;
+    s.height.divmod(s.width.divmod(s.groups.div(i), q), p);
+    const int h = at / s.W, w = at - h * s.W;
+    atomicMin(found + h, p);
+    atomicMax(found + s.H + h, p);
+    atomicMin(columns + w, q);
+    atomicMax(columns + s.W + w, q);
   }
   __syncthreads();
   for (int i = threadIdx.x; i < 2 * (s.H + s.W); i += 256) {
@@ -227,14 +225,14 @@ extern "C" __global__ void __launch_bounds__(256)
 }
 
 // gx = the sum of the gy whose index is here.
-// judge pool_scatter: registers <= 80; !LDL
+// judge pool_scatter: registers <= 128; !LDL
 template <class T, int V>
-__global__ void __launch_bounds__(256) pool_scatter(const T* __restrict__ gy, const int* __restrict__ index,
+__global__ void __launch_bounds__(256, 2) pool_scatter(const T* __restrict__ gy, const int* __restrict__ index,
                                                     const int* __restrict__ reach, T* __restrict__ gx, const Shape s) {
   using A = Accumulator<T>;
   constexpr int I = V < 4 ? V : 4;
   Pixel i;
-  if (!locate<V>(i, s.N, s.H, s.W, s.C)) return;
+  if (!locate<V>(i, s)) return;
   const int here = i.h * s.W + i.w, p0 = reach[i.h], p1 = reach[s.H + i.h];
   const int q0 = reach[2 * s.H + i.w], q1 = reach[2 * s.H + s.W + i.w];
   A sum[V] = {};
@@ -259,10 +257,10 @@ __global__ void __launch_bounds__(256) pool_scatter(const T* __restrict__ gy, co
 // y = x at the index, 0 where that is negative.
 // judge pool_gather: registers <= 40; !LDL
 template <class T>
-__global__ void __launch_bounds__(256) pool_gather(const T* __restrict__ x, const int* __restrict__ index,
+__global__ void __launch_bounds__(256, 2) pool_gather(const T* __restrict__ x, const int* __restrict__ index,
                                                    T* __restrict__ y, const Shape s) {
   Pixel o;
-  if (!locate<1>(o, s.N, s.P, s.Q, s.C)) return;
+  if (!locate<1>(o, s)) return;
   const int at = index[o.at];
   y[o.at] = at < 0 ? narrow<T>(Accumulator<T>(0)) : x[(static_cast<long long>(o.n) * s.H * s.W + at) * s.C + o.c];
 }

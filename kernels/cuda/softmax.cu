@@ -60,9 +60,10 @@ template <class R, class A> __device__ __forceinline__ A reduce_block(A v, A (&s
   return all;
 }
 
-// What an element becomes. Forward: of x, with the row's maximum and the sum (or its logarithm) of the exponentials.
-template <bool LOG, class A> __device__ __forceinline__ A normalised(A x, A max, A sum) {
-  return LOG ? x - max - sum : exponential(x - max) / sum;
+// What becomes of x, given the row's maximum and, of the sum of its exponentials, the reciprocal or the logarithm.
+template <bool LOG, class A> __device__ __forceinline__ A norm(A sum) { return LOG ? logarithm(sum) : A(1) / sum; }
+template <bool LOG, class A> __device__ __forceinline__ A normalised(A x, A max, A norm) {
+  return LOG ? x - max - norm : exponential(x - max) * norm;
 }
 
 // Backward: softmax adds up gy * y and log-softmax gy; then y (gy - sum) and gy - exp(y) sum.
@@ -73,9 +74,9 @@ template <bool LOG, class A> __device__ __forceinline__ A gradient(A gy, A y, A 
 
 }  // namespace
 
-// judge softmax_warp: registers <= 128; !LDL
+// judge softmax_warp: registers <= 80; !LDL
 template <class T, bool LOG, int ITEMS>
-__global__ void __launch_bounds__(128) softmax_warp(const T* __restrict__ x, T* __restrict__ y, int rows, int n) {
+__global__ void __launch_bounds__(128, 4) softmax_warp(const T* __restrict__ x, T* __restrict__ y, int rows, int n) {
   using A = Accumulator<T>;
   const int row = blockIdx.x * 4 + threadIdx.x / 32, lane = threadIdx.x % 32;
   if (row >= rows) return;  // the whole warp
@@ -91,7 +92,7 @@ __global__ void __launch_bounds__(128) softmax_warp(const T* __restrict__ x, T* 
   for (int i = 0; i < ITEMS; i++)
     if (lane + 32 * i < n) sum += exponential(v[i] - max);
   sum = reduce_warp<Sum>(sum);
-  if (LOG) sum = logarithm(sum);
+  sum = norm<LOG>(sum);
 #pragma unroll
   for (int i = 0; i < ITEMS; i++)
     if (lane + 32 * i < n) y[start + lane + 32 * i] = narrow<T>(normalised<LOG>(v[i], max, sum));
@@ -99,7 +100,7 @@ __global__ void __launch_bounds__(128) softmax_warp(const T* __restrict__ x, T* 
 
 // judge softmax_block: registers <= 64, shared <= 64; !LDL
 template <class T, bool LOG>
-__global__ void __launch_bounds__(256) softmax_block(const T* __restrict__ x, T* __restrict__ y, int n) {
+__global__ void __launch_bounds__(256, 2) softmax_block(const T* __restrict__ x, T* __restrict__ y, int n) {
   using A = Accumulator<T>;
   __shared__ A scratch[8];
   const long long start = static_cast<long long>(blockIdx.x) * n;
@@ -108,13 +109,13 @@ __global__ void __launch_bounds__(256) softmax_block(const T* __restrict__ x, T*
   max = reduce_block<Max>(max, scratch);
   for (int i = threadIdx.x; i < n; i += 256) sum += exponential(widen(x[start + i]) - max);
   sum = reduce_block<Sum>(sum, scratch);
-  if (LOG) sum = logarithm(sum);
+  sum = norm<LOG>(sum);
   for (int i = threadIdx.x; i < n; i += 256) y[start + i] = narrow<T>(normalised<LOG>(widen(x[start + i]), max, sum));
 }
 
-// judge softmax_columns: registers <= 64; !LDL
+// judge softmax_columns: registers <= 96; !LDL
 template <class T, bool LOG>
-__global__ void __launch_bounds__(256)
+__global__ void __launch_bounds__(256, 2)
     softmax_columns(const T* __restrict__ x, T* __restrict__ y, long long columns, int n, int inner) {
   using A = Accumulator<T>;
   const long long column = static_cast<long long>(blockIdx.x) * 256 + threadIdx.x;
@@ -123,16 +124,16 @@ __global__ void __launch_bounds__(256)
   A max = lowest<A>(), sum = 0;
   for (int i = 0; i < n; i++) max = greater(max, widen(x[start + static_cast<long long>(i) * inner]));
   for (int i = 0; i < n; i++) sum += exponential(widen(x[start + static_cast<long long>(i) * inner]) - max);
-  if (LOG) sum = logarithm(sum);
+  sum = norm<LOG>(sum);
   for (int i = 0; i < n; i++) {
     const long long at = start + static_cast<long long>(i) * inner;
     y[at] = narrow<T>(normalised<LOG>(widen(x[at]), max, sum));
   }
 }
 
-// judge softmax_backward_warp: registers <= 128; !LDL
+// judge softmax_backward_warp: registers <= 96; !LDL
 template <class T, bool LOG, int ITEMS>
-__global__ void __launch_bounds__(128)
+__global__ void __launch_bounds__(128, 4)
     softmax_backward_warp(const T* __restrict__ gy, const T* __restrict__ y, T* __restrict__ gx, int rows, int n) {
   using A = Accumulator<T>;
   const int row = blockIdx.x * 4 + threadIdx.x / 32, lane = threadIdx.x % 32;
@@ -152,9 +153,9 @@ __global__ void __launch_bounds__(128)
     if (lane + 32 * i < n) gx[start + lane + 32 * i] = narrow<T>(gradient<LOG>(g[i], v[i], sum));
 }
 
-// judge softmax_backward_block: registers <= 64, shared <= 64; !LDL
+// judge softmax_backward_block: registers <= 96, shared <= 64; !LDL
 template <class T, bool LOG>
-__global__ void __launch_bounds__(256)
+__global__ void __launch_bounds__(256, 2)
     softmax_backward_block(const T* __restrict__ gy, const T* __restrict__ y, T* __restrict__ gx, int n) {
   using A = Accumulator<T>;
   __shared__ A scratch[8];
@@ -166,9 +167,9 @@ __global__ void __launch_bounds__(256)
     gx[start + i] = narrow<T>(gradient<LOG>(widen(gy[start + i]), widen(y[start + i]), sum));
 }
 
-// judge softmax_backward_columns: registers <= 64; !LDL
+// judge softmax_backward_columns: registers <= 104; !LDL
 template <class T, bool LOG>
-__global__ void __launch_bounds__(256) softmax_backward_columns(
+__global__ void __launch_bounds__(256, 2) softmax_backward_columns(
     const T* __restrict__ gy, const T* __restrict__ y, T* __restrict__ gx, long long columns, int n, int inner) {
   using A = Accumulator<T>;
   const long long column = static_cast<long long>(blockIdx.x) * 256 + threadIdx.x;

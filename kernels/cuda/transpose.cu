@@ -10,7 +10,7 @@
 
 // judge transpose: registers <= 40, shared <= 8448; !LDL
 template <class T>
-__global__ void __launch_bounds__(256) transpose(const T* __restrict__ x, T* __restrict__ y, int rows, int columns) {
+__global__ void __launch_bounds__(256, 2) transpose(const T* __restrict__ x, T* __restrict__ y, int rows, int columns) {
   __shared__ T tile[32][33];
   const int tiles = (columns + 31) / 32;
   const int row = blockIdx.x / tiles * 32, column = blockIdx.x % tiles * 32;

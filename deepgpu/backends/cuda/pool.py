@@ -13,7 +13,7 @@ from deepgpu.backends.composed import pool as composed
 from deepgpu.backends.cuda import runtime
 from deepgpu.backends.cuda.elementwise import vector
 from deepgpu.backends.cuda.layout import channels_last
-from deepgpu.backends.cuda.plans import C_TYPES, MULTIPROCESSORS, up
+from deepgpu.backends.cuda.plans import C_TYPES, MULTIPROCESSORS, fast_div, up
 from deepgpu.backends.layout import empty_channels_last
 
 _THREADS = 256
@@ -83,13 +83,18 @@ def pool_scatter(xp: Any, gy: Array, index: Array, input_size: Pair) -> Array:
         gx[...] = 0
         return gx
     gy, index = channels_last(xp, gy), channels_last(xp, index)
-    shape = _shape(gx, gy)
     nowhere = np.concatenate([np.repeat(np.array([np.iinfo(np.int32).max, -1], np.int32), n) for n in (h, w)])
     reach = xp.asarray(nowhere)
     blocks = min(up(index.size, 4 * _THREADS), 4 * MULTIPROCESSORS)
-    runtime.launch("pool.cu", "pool_reach", (blocks,), (_THREADS,), (index, reach, shape), 4 * lines)
-    width = _width(gx, gy, index)
-    _launch("pool_scatter", (gy, index, reach, gx), gx, width, shape)
+    runtime.launch(
+        "pool.cu",
+        "pool_reach",
+        (blocks,),
+        (_THREADS,),
+        (index, reach, _shape(gx.shape, gy.shape, gy.shape, 1)),
+        4 * lines,
+    )
+    _launch("pool_scatter", (gy, index, reach, gx), gx.shape, gy.shape, gx, _width(gx, gy, index))
     return gx
 
 
@@ -97,8 +102,8 @@ def pool_gather(xp: Any, x: Array, index: Array) -> Array:
     """The elements of each plane of `x` at `index`, 0 where the index is negative."""
     y = empty_channels_last(xp, index.shape, x.dtype)
     x, index = channels_last(xp, x), channels_last(xp, index)
-    name = f"pool_gather<{C_TYPES[x.dtype.name]}>"
-    runtime.launch("pool.cu", name, (up(y.size, _THREADS),), (_THREADS,), (x, index, y, _shape(x, y)))
+    name, shape = f"pool_gather<{C_TYPES[x.dtype.name]}>", _shape(x.shape, y.shape, y.shape, 1)
+    runtime.launch("pool.cu", name, (up(y.size, _THREADS),), (_THREADS,), (x, index, y, shape))
     return y
 
 
@@ -106,39 +111,40 @@ def _max_pool(xp: Any, x: Array, output_size: Pair, windows: tuple[str, np.void]
     x = channels_last(xp, x)
     y = empty_channels_last(xp, (*x.shape[:2], *output_size), x.dtype)
     index = empty_channels_last(xp, y.shape, np.int32)
-    _launch("max_pool", (x, y, index), y, _width(x, y), _shape(x, y), windows)
+    _launch("max_pool", (x, y, index), x.shape, y.shape, y, _width(x, y), windows)
     return y, index
 
 
 def _avg_pool(xp: Any, x: Array, output_size: Pair, windows: tuple[str, np.void]) -> Array:
     x = channels_last(xp, x)
     y = empty_channels_last(xp, (*x.shape[:2], *output_size), x.dtype)
-    _launch("avg_pool", (x, y), y, _width(x, y), _shape(x, y), windows)
+    _launch("avg_pool", (x, y), x.shape, y.shape, y, _width(x, y), windows)
     return y
 
 
 def _avg_pool_backward(xp: Any, gy: Array, input_size: Pair, windows: tuple[str, np.void]) -> Array:
     gy = channels_last(xp, gy)
     gx = empty_channels_last(xp, (*gy.shape[:2], *input_size), gy.dtype)
-    _launch("avg_pool_backward", (gy, gx), gx, _width(gx, gy), _shape(gx, gy), windows)
+    _launch("avg_pool_backward", (gy, gx), gx.shape, gy.shape, gx, _width(gx, gy), windows)
     return gx
 
 
 def _launch(
     kernel: str,
     arrays: Sequence[Array],
-    result: Array,
+    x: tuple[int, ...],
+    y: tuple[int, ...],
+    made: Array,
     width: int,
-    shape: np.void,
     windows: tuple[str, np.void] | None = None,
 ) -> None:
-    """A thread for each `width` elements of the result."""
-    parameters = [C_TYPES[result.dtype.name], str(width)]
-    args = [*arrays, shape]
+    """A thread for each `width` channels of a pixel of `made`; `x` and `y` are the shapes of image and result."""
+    parameters = [C_TYPES[made.dtype.name], str(width)]
+    args = [*arrays, _shape(x, y, made.shape, width)]
     if windows is not None:
         parameters.append(windows[0])
         args.append(windows[1])
-    grid = (up(result.size // width, _THREADS),)
+    grid = (up(made.size // width, _THREADS),)
     runtime.launch("pool.cu", f"{kernel}<{', '.join(parameters)}>", grid, (_THREADS,), tuple(args))
 
 
@@ -148,11 +154,15 @@ def _width(*images: Array) -> int:
     return width if images[0].shape[1] % width == 0 else 1
 
 
-def _shape(x: Array, y: Array) -> np.void:
-    """``Shape`` of pool.cu."""
-    return _struct(x.shape[0], *x.shape[2:], x.shape[1], *y.shape[2:])
+@functools.lru_cache(maxsize=4096)
+def _shape(x: tuple[int, ...], y: tuple[int, ...], made: tuple[int, ...], width: int) -> np.void:
+    """``Shape`` of pool.cu, of images `x`, results `y`, and threads that make (or read) `made`."""
+    divisors = [fast_div(d) for d in (made[1] // width, made[3], made[2])]
+    numbers = [(d.divisor, d.multiplier, d.shift) for d in divisors]
+    return _struct(x[0], *x[2:], x[1], *y[2:], *sum(numbers, ()))
 
 
+@functools.lru_cache(maxsize=4096)
 def _windows(
     kernel: Pair,
     stride: Pair,
@@ -166,12 +176,12 @@ def _windows(
     return "Windows", _struct(*numbers)
 
 
+@functools.cache
 def _adaptive() -> tuple[str, np.void]:
     """``Adaptive`` of pool.cu, and its name."""
     return "Adaptive", _struct(0)
 
 
-@functools.lru_cache(maxsize=4096)
 def _struct(*numbers: int) -> np.void:
-    """A structure of ints."""
-    return np.array(numbers, np.int32).view(np.dtype(("V", 4 * len(numbers))))[0]
+    """A structure of 32-bit integers."""
+    return np.array(numbers, np.int64).astype(np.uint32).view(np.dtype(("V", 4 * len(numbers))))[0]
