@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import Any
 
+from deepgpu.backends import cudnn
 from deepgpu.backends.cuda import runtime
 
 
@@ -23,6 +24,15 @@ def emulated_cuda() -> AbstractContextManager[None]:
     return runtime.emulated()
 
 
-def usable(device: str) -> AbstractContextManager[Any]:
-    """Inside, a device can be used: "cuda" is emulated if this machine has no GPU."""
-    return contextlib.nullcontext() if device == "cpu" or runtime.is_available() else emulated_cuda()
+@contextlib.contextmanager
+def usable(device: str) -> Iterator[None]:
+    """Inside, a device can be used, and computes with all digits of float32: "cuda" is emulated without a GPU."""
+    if device == "cpu":
+        yield
+        return
+    before, cudnn.allow_tf32 = cudnn.allow_tf32, False
+    try:
+        with contextlib.nullcontext() if runtime.is_available() else emulated_cuda():
+            yield
+    finally:
+        cudnn.allow_tf32 = before

@@ -1,4 +1,4 @@
-"""A CUDA device behind the contract, on CuPy's operations until a handwritten kernel takes a method over."""
+"""A CUDA device behind the contract, on handwritten kernels; what they do not take goes to CuPy's operations."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from deepgpu.backends import cuda, cudnn
 from deepgpu.backends.base import Array, Backend, Pair
 from deepgpu.backends.composed import ComposedBackend
-from deepgpu.backends.cuda import batchnorm, elementwise, optim, pool, softmax
+from deepgpu.backends.cuda import batchnorm, conv, elementwise, gemm, optim, pool, softmax
 
 
 def _on_own_device(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,6 +61,27 @@ class CUDABackend(ComposedBackend):
             wide = out.astype(np.int32 if out.dtype.kind in "iub" else np.float32)
             self.xp.add.at(wide, index, values.astype(wide.dtype))
             out[...] = wide.astype(out.dtype)
+
+    def matmul(self, a: Array, b: Array) -> Array:
+        return gemm.matmul(self.xp, a, b, allow_tf32=cuda.matmul.allow_tf32)
+
+    def conv2d_fprop(
+        self, x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    ) -> Array:
+        tf32 = cudnn.allow_tf32
+        return conv.fprop(self.xp, x, w, bias, stride, padding, dilation, groups, allow_tf32=tf32)
+
+    def conv2d_dgrad(
+        self, gy: Array, w: Array, input_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    ) -> Array:
+        tf32 = cudnn.allow_tf32
+        return conv.dgrad(self.xp, gy, w, input_size, stride, padding, dilation, groups, allow_tf32=tf32)
+
+    def conv2d_wgrad(
+        self, gy: Array, x: Array, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    ) -> Array:
+        tf32 = cudnn.allow_tf32
+        return conv.wgrad(self.xp, gy, x, kernel_size, stride, padding, dilation, groups, allow_tf32=tf32)
 
     def max_pool2d(
         self, x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, output_size: Pair
