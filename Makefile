@@ -6,7 +6,7 @@ FASHION := /usr/share/datasets/fashion-mnist
 # Two test processes on a small machine: the threads of NumPy's BLAS and of PyTorch would only get in each other's way.
 TEST_ENV := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=2
 
-.PHONY: help train data test lint typecheck format bench wheel-check clean
+.PHONY: help train data test test-full lint typecheck format bench wheel-check clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -35,6 +35,9 @@ data: .venv/run  ## get Fashion-MNIST: from Debian's package where apt and root 
 
 test: .venv/dev  ## all tests that need no GPU
 	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+test-full: .venv/dev  ## the same, and the large grids of the kernels' tests
+	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not gpu' $(ARGS)
 
 lint: .venv/dev  ## style
 	$(BIN)/ruff check .

@@ -111,9 +111,9 @@ def operand_order(dtype: str, layout: Layout) -> int | None:
 def _normalised(layout: Layout, size: int, k: int) -> Layout:
     """The strides of sides of one element, which mean nothing, as a contiguous matrix has them."""
     if k == 1:
-        layout = layout._replace(k=1)
+        layout = layout._replace(k=up(size, 16) * 16 if layout.mn == 1 else 1)
     if size == 1:
-        layout = layout._replace(mn=up(k, 8) * 8 if layout.k == 1 else 1)
+        layout = layout._replace(mn=up(k, 16) * 16 if layout.k == 1 else 1)
     return layout
 
 

@@ -1,0 +1,3 @@
+"""Tests of the CUDA kernels, run by the emulator. Those marked `kernels` need NVRTC, as in tests/emulator."""
+
+from tests.emulator.conftest import pytest_collection_modifyitems, pytest_configure  # noqa: F401
