@@ -41,8 +41,8 @@ def ours(kind: str, n: int, c: int, size: int) -> Callable[[], Any]:
     weight, bias = np.ones(c, np.float32), np.zeros(c, np.float32)
     _, mean, var = cpu.batch_norm_train(x, weight, bias, eps)
     return {
-        "train": lambda: cpu.batch_norm_train(x, weight, bias, eps),
-        "eval": lambda: cpu.batch_norm_eval(x, weight, bias, mean, var, eps),
+        "train": lambda: cpu.batch_norm_train(x, weight, bias, eps)[0](),
+        "eval": lambda: cpu.batch_norm_eval(x, weight, bias, mean, var, eps)(),
         "backward": lambda: cpu.batch_norm_backward(gy, x, weight, mean, var, eps, True),
     }[kind]
 

@@ -23,11 +23,25 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Version:
     """How often the memory shared by a tensor and its views was modified in place."""
 
-    __slots__ = ("count", "pinned")
+    __slots__ = ("count", "pinned", "waiting")
 
     def __init__(self) -> None:
         self.count = 0
-        self.pinned = False  # whether somebody has asked for the memory's address
+        self.pinned = False  # whether the memory may be seen and written to from outside
+        self.waiting: list[Callable[[], Tensor | None]] = []
+
+    def wait(self, reader: Callable[[], Tensor | None]) -> None:
+        """Remember a weak reference to a tensor that will yet be computed from this memory."""
+        self.waiting = [r for r in self.waiting if r() is not None]
+        self.waiting.append(reader)
+
+    def settle(self) -> None:
+        """Have everything computed that waits, because the memory is about to be modified."""
+        waiting, self.waiting = self.waiting, []
+        for reader in waiting:
+            t = reader()
+            if t is not None:
+                t._data  # noqa: B018 - the access computes it
 
 
 class View:
@@ -161,7 +175,7 @@ class Tensor:
 
     def data_ptr(self) -> int:
         """The address of the first element."""
-        self._shared_version().pinned = True
+        self._pin()
         if self._backend.type == "cpu":
             return self._data.ctypes.data
         return self._data.data.ptr
@@ -229,6 +243,7 @@ class Tensor:
     @property
     def data(self) -> Tensor:
         """The same memory, outside of the graph; modifying it is not noticed by autograd."""
+        self._pin()
         return wrap(self._data, self._backend)
 
     @data.setter
@@ -243,6 +258,19 @@ class Tensor:
         if self._version is None:
             self._version = Version()
         return self._version
+
+    def _pin(self) -> None:
+        """Note that the memory may be written to from outside, unnoticed."""
+        version = self._shared_version()
+        version.settle()
+        version.pinned = True
+
+    def _modified(self) -> None:
+        """Count a modification; to be called before it."""
+        version = self._shared_version()
+        if version.waiting:
+            version.settle()
+        version.count += 1
 
     @property
     def version(self) -> int:
@@ -314,7 +342,7 @@ class Tensor:
                 raise RuntimeError("`numpy`: the tensor requires grad; use `x.detach().numpy()`")
             if self._backend.type != "cpu":
                 raise TypeError(f"`numpy`: the tensor is on {self.device}; copy it first: `x.cpu().numpy()`")
-        self._shared_version()
+        self._pin()
         return self._backend.to_numpy(self._data)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -326,7 +354,7 @@ class Tensor:
     def __dlpack__(self, **kwargs: Any) -> Any:
         if self.requires_grad:
             raise BufferError("`__dlpack__`: the tensor requires grad; use `x.detach()`")
-        self._shared_version()
+        self._pin()
         return self._data.__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> Any:

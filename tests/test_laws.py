@@ -15,7 +15,7 @@ PACKAGE = ROOT / "deepgpu"
 LAYERS = [
     {"errors", "kernels"},
     {"backends"},
-    {"dtypes", "device", "tensor", "random", "printing", "autograd"},
+    {"dtypes", "device", "tensor", "pending", "random", "printing", "autograd"},
     {"ops"},
     {"nn", "optim", "utils", "serialization", "amp", "cuda"},
     {"vision"},

@@ -178,8 +178,8 @@ def _accumulate(leaf: Tensor, grad: Tensor, create_graph: bool) -> None:
         if create_graph:
             leaf.grad = leaf.grad + grad
         else:
+            leaf.grad._modified()
             leaf.grad._data += grad._data
-            leaf.grad._shared_version().count += 1
     elif create_graph:
         leaf.grad = grad.clone()
     elif (

@@ -74,7 +74,7 @@ class FunctionCtx(Node):
         if recorded:
             self._become_node(args, outputs)
         for t in self._dirty:
-            t._shared_version().count += 1
+            t._modified()
         return outputs if isinstance(result, tuple) else outputs[0]
 
     def _output_tensor(self, y: Any, inputs: list[Tensor]) -> Any:

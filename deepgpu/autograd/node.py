@@ -33,6 +33,7 @@ from deepgpu.autograd import anomaly
 from deepgpu.autograd.grad_mode import state
 from deepgpu.backends.base import Backend
 from deepgpu.errors import DeviceMismatchError
+from deepgpu.pending import Pending, Recipe, pending
 from deepgpu.tensor import Tensor, Version, wrap
 
 Edge = tuple[Any, int]
@@ -58,6 +59,9 @@ class Node:
 
     non_differentiable: tuple[int, ...] = ()
     """Outputs without gradient, such as indices."""
+
+    fuses = False
+    """``forward`` takes a pending input as its :class:`~deepgpu.pending.Recipe`, and may return one."""
 
     materialize_grads = True
     """Gradients of outputs that took no part in the result arrive as zeros rather than None."""
@@ -103,7 +107,7 @@ class Node:
                     if backend is not None:
                         return self(*_on_one_device(self, inputs))
                     backend = x._backend
-                arrays.append(x._data)
+                arrays.append(x.recipe if self.fuses and type(x) is Pending else x._data)
             else:
                 arrays.append(x)
         assert backend is not None
@@ -116,7 +120,12 @@ class Node:
         with np.errstate(all="ignore"):  # infinities and NaN are values, as in PyTorch
             result = self.forward(*arrays)
         several = type(result) is tuple
-        outputs = tuple([wrap(y, self.backend) for y in result]) if several else (wrap(result, self.backend),)
+        outputs = tuple(
+            [
+                wrap(y, self.backend) if type(y) is not Recipe else pending(y, self.backend, inputs)
+                for y in (result if several else (result,))
+            ]
+        )
         if params is not None and self.xp.may_share_memory(outputs[0]._data, arrays[0]):
             outputs[0]._become_view(inputs[0], functools.partial(_again, type(self), params))
         if recording:
@@ -144,7 +153,8 @@ class Node:
     def _record(self, inputs: tuple[Any, ...], outputs: tuple[Tensor, ...]) -> None:
         """Become the node that made ``outputs``, with the edges that :meth:`_connect` found."""
         self.sequence = next(_sequence)
-        self._outputs = tuple([(y._data.shape, y._data.dtype, y._backend) for y in outputs])
+        forms = [y.recipe if type(y) is Pending else y._data for y in outputs]
+        self._outputs = tuple([(y.shape, y.dtype, self.backend) for y in forms])
         saved: list[Any] = []
         for i in self.keep_inputs:
             x = inputs[i]
@@ -152,7 +162,7 @@ class Node:
                 x = None
             saved.append((x, x._version.count if x._version is not None else 0) if isinstance(x, Tensor) else (x,))
         for nr, y in enumerate(outputs):
-            if nr in self.non_differentiable or y._data.dtype.kind not in "fV":  # V: bfloat16
+            if nr in self.non_differentiable or forms[nr].dtype.kind not in "fV":  # V: bfloat16
                 continue
             y.requires_grad = True
             y._node = self

@@ -15,6 +15,7 @@ half types, else of the input's dtype.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
@@ -24,6 +25,25 @@ Array = Any
 
 Pair = tuple[int, int]
 """Height and width."""
+
+
+class Normalisation(ABC):
+    """A batch normalisation that is yet to be computed: the image, and the factors of its channels as copies.
+
+    Attributes
+    ----------
+    x
+        ``(N, C)`` or ``(N, C, spatial...)``
+    """
+
+    x: Array
+
+    @abstractmethod
+    def __call__(self, residual: Array | None = None, low: float = math.nan, high: float = math.nan) -> Array:
+        """``min(max(normalised x + residual, low), high)`` in one pass; a limit that is NaN limits nothing.
+
+        The residual has the shape and dtype of ``x``. Every step is rounded as if it were a pass of its own.
+        """
 
 
 class Backend(ABC):
@@ -153,14 +173,17 @@ class Backend(ABC):
     @abstractmethod
     def batch_norm_train(
         self, x: Array, weight: Array | None, bias: Array | None, eps: float
-    ) -> tuple[Array, Array, Array]:
-        """Normalise by the batch's own statistics: ``(y, mean, var)``, ``var`` the biased variance of each channel."""
+    ) -> tuple[Normalisation, Array, Array]:
+        """Normalise by the batch's own statistics: ``(y, mean, var)``, ``var`` the biased variance of each channel.
+
+        The statistics are computed now, ``y`` when it is called.
+        """
 
     @abstractmethod
     def batch_norm_eval(
         self, x: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
-    ) -> Array:
-        """Normalise by given statistics."""
+    ) -> Normalisation:
+        """Normalise by given statistics, when it is called."""
 
     @abstractmethod
     def batch_norm_backward(

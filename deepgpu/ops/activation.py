@@ -13,6 +13,7 @@ from deepgpu.ops.broadcast import unbroadcast
 from deepgpu.ops.dims import dimension
 from deepgpu.ops.op import op
 from deepgpu.ops.selection import where
+from deepgpu.pending import Recipe
 from deepgpu.tensor import Tensor
 
 SELU_ALPHA = 1.6732632423543772848170429916717
@@ -26,9 +27,10 @@ class Relu(Node):
     """``max(x, 0)``; the gradient at 0 is 0."""
 
     keep_outputs = (0,)
+    fuses = True
 
     def forward(self, x: Any) -> Any:
-        return self.backend.relu(x)
+        return x.carry_out(low=0) if type(x) is Recipe else self.backend.relu(x)
 
     def backward(self, g: Tensor) -> Tensor:
         (y,) = self.saved
@@ -100,12 +102,15 @@ class Hardtanh(Node):
     """The gradient at the limits is 0."""
 
     keep_outputs = (0,)
+    fuses = True
 
     def __init__(self, low: float, high: float) -> None:
         self.low = low
         self.high = high
 
     def forward(self, x: Any) -> Any:
+        if type(x) is Recipe:
+            return x.carry_out(self.low, self.high)
         return self.backend.hardtanh(x, self.low, self.high)
 
     def backward(self, g: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
 from deepgpu.ops.broadcast import binary_operator, elementwise, promoted, refuse_bools, unbroadcast, with_number
 from deepgpu.ops.op import alias, op
+from deepgpu.pending import Pending, Recipe
 from deepgpu.tensor import Tensor, method
 
 
@@ -40,6 +41,17 @@ class Binary(Node):
 
 class Add(Binary):
     op = "add"
+    fuses = True
+
+    def forward(self, a: Any, b: Any) -> Any:
+        recipe, other = (a, b) if type(a) is Recipe else (b, a)
+        if type(recipe) is not Recipe:
+            return super().forward(a, b)
+        if type(other) is Recipe:
+            other = other.carry_out()
+        self.shapes = recipe.shape, other.shape
+        fused = recipe.plus(other)
+        return super().forward(recipe.carry_out(), other) if fused is None else fused
 
     def compute(self, a: Any, b: Any) -> Any:
         return self.xp.add(a, b)
@@ -168,6 +180,8 @@ class Neg(Node):
 @op(method=True, inplace=True)
 def add(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     """``input + alpha * other``."""
+    if (type(input) is Pending or type(other) is Pending) and alpha == 1 and _alike(input, other):
+        return Add()(input, other)
     a, b = promoted("add", input, other)
     return Add()(a, b if type(alpha) is int and alpha == 1 else _scaled(b, alpha, a, "add"))
 
@@ -179,6 +193,12 @@ def sub(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     if _is_bool(input) or _is_bool(other):
         raise RuntimeError("`sub`: bools cannot be subtracted; use `logical_xor`, or `~` to invert a mask")
     return Sub()(a, b if type(alpha) is int and alpha == 1 else _scaled(b, alpha, a, "sub"))
+
+
+def _alike(a: Any, b: Any) -> bool:
+    """Whether two operands are tensors of one shape and dtype, on one device."""
+    both = isinstance(a, Tensor) and isinstance(b, Tensor)
+    return both and a.shape == b.shape and a.dtype is b.dtype and a._backend is b._backend
 
 
 def _is_bool(x: Any) -> bool:

@@ -9,6 +9,7 @@ from deepgpu import dtypes
 from deepgpu.autograd.grad_mode import no_grad, state
 from deepgpu.autograd.node import Node
 from deepgpu.backends.sharing import has_references, is_sole
+from deepgpu.pending import Pending
 from deepgpu.tensor import Tensor, wrap
 
 
@@ -29,6 +30,8 @@ def assign(target: Tensor, result: Tensor, op: str, was: Tensor | None = None) -
         If the shapes differ, if the result's dtype is of a higher category (float into int), if elements of the target
         share memory with each other, or if it is a leaf that requires grad, or a view of one, while ops are recorded.
     """
+    if type(target) is Pending and _fulfil(target, result):
+        return target
     for t in (target, result):
         if t._view is not None:
             t._refresh_view()
@@ -52,14 +55,13 @@ def assign(target: Tensor, result: Tensor, op: str, was: Tensor | None = None) -
     adopt = _replaceable(target) and _is_fresh(result) and target._data.strides == result._data.strides
     if result._node is not None:
         _snapshot(result._node, target, copy=not adopt)
+    target._modified()
     if adopt:
         target._data = result._data
     else:
         if was is not None and was is not target:
             _part(was)
         target._data[...] = result._data
-    version = target._shared_version()
-    version.count += 1
     if not recorded:
         return target
     if target._view is not None:
@@ -71,11 +73,31 @@ def assign(target: Tensor, result: Tensor, op: str, was: Tensor | None = None) -
     return target
 
 
+def _fulfil(target: Pending, result: Tensor) -> bool:
+    """Let a tensor whose values nobody has seen be the result, array or recipe, if it is made of them by one op."""
+    fits = result.shape == target.shape and result.dtype is target.dtype and target._version is None
+    if not fits or not (type(result) is Pending or _is_fresh(result)):
+        return False
+    if state.enabled and (target.requires_grad or result.requires_grad) and result._node is None:
+        return False
+    if type(result) is Pending:
+        result.hand_over(target)
+    else:
+        target._data = result._data
+    target._modified()
+    target._node, target._output, target.requires_grad = result._node, result._output, result.requires_grad
+    if target._node is not None:
+        target._node.output_moved(target._output, target)
+    return True
+
+
 def store(target: Tensor, values: Any, op: str, index: Any = ...) -> Tensor:
     """Write raw values, which may broadcast, where nothing is recorded: neither side has a history."""
     _refuse_overlap(target, op)
+    version = target._shared_version()
+    version.settle()
     target._data[index] = values
-    target._shared_version().count += 1
+    version.count += 1  # unless that failed
     return target
 
 

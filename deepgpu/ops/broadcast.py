@@ -68,7 +68,9 @@ def as_operand(x: Any) -> Tensor:
     if isinstance(x, Tensor):
         return x
     dtypes.from_numpy(x.dtype)
-    return wrap(x, backend_of(x))
+    t = wrap(x, backend_of(x))
+    t._pin()
+    return t
 
 
 def as_dtype(x: Any, d: dtypes.dtype) -> Any:

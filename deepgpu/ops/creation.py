@@ -135,7 +135,7 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
         raise TypeError(takes("from_numpy", "ndarray", "a numpy.ndarray", type(ndarray).__name__))
     dtypes.from_numpy(ndarray.dtype)
     t = wrap(ndarray, CPU.backend)
-    t._shared_version()
+    t._pin()
     return t
 
 
@@ -157,7 +157,7 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     array = backend.xp.from_dlpack(ext_tensor)
     dtypes.from_numpy(array.dtype)
     t = wrap(array, backend_of(array))
-    t._shared_version()
+    t._pin()
     return t.to(device=device, copy=bool(copy))
 
 

@@ -8,9 +8,11 @@ from deepgpu import dtypes
 from deepgpu.autograd.engine import grad as vjp
 from deepgpu.autograd.grad_mode import enable_grad, no_grad, state
 from deepgpu.autograd.node import Node
+from deepgpu.backends.base import Normalisation
 from deepgpu.backends.precision import rounded
 from deepgpu.errors import takes
 from deepgpu.ops.op import op
+from deepgpu.pending import Recipe, worthwhile
 from deepgpu.tensor import Tensor, wrap
 
 
@@ -25,7 +27,7 @@ class BatchNormTrain(Node):
 
     def forward(self, x: Any, weight: Any, bias: Any) -> Any:
         y, self.mean, self.var = self.backend.batch_norm_train(x, weight, bias, self.eps)
-        return y, self.mean, self.var
+        return _deferred(y), self.mean, self.var
 
     def backward(self, g: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = self.saved
@@ -42,10 +44,15 @@ class BatchNormEval(Node):
         self.eps = eps
 
     def forward(self, x: Any, weight: Any, bias: Any, mean: Any, var: Any) -> Any:
-        return self.backend.batch_norm_eval(x, weight, bias, mean, var, self.eps)
+        return _deferred(self.backend.batch_norm_eval(x, weight, bias, mean, var, self.eps))
 
     def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
         return _needed(BatchNormGrad(self.eps, False)(g, *self.saved), self.needs_input_grad)
+
+
+def _deferred(y: Normalisation) -> Any:
+    """A recipe, which the next op may carry out, or the array where it is small."""
+    return Recipe(y) if worthwhile(y) else y()
 
 
 def _needed(grads: tuple[Tensor, ...], needs: tuple[bool, ...]) -> tuple[Tensor | None, ...]:

@@ -127,6 +127,7 @@ class Adam(Optimizer):
     def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
         states = [self.state[p] for p in params]
         beta1, beta2 = group["betas"]
+        mark_modified(params)
         params[0]._backend.adam_step(
             arrays(params),
             arrays(p.grad for p in params),
@@ -142,7 +143,6 @@ class Adam(Optimizer):
             decoupled=group["decoupled_weight_decay"],
             maximize=group["maximize"],
         )
-        mark_modified(params)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)

@@ -379,6 +379,6 @@ def arrays(tensors: Iterable[Any]) -> list[Any]:
 
 
 def mark_modified(params: Iterable[Tensor]) -> None:
-    """Let autograd notice that kernels have changed the parameters."""
+    """Let autograd notice that kernels are about to change the parameters."""
     for p in params:
-        p._shared_version().count += 1
+        p._modified()

@@ -108,6 +108,7 @@ class SGD(Optimizer):
                 for p in params:
                     self.state[p]["momentum_buffer"] = empty_like(p)
             momenta = arrays(self.state[p]["momentum_buffer"] for p in params)
+        mark_modified(params)
         params[0]._backend.sgd_step(
             arrays(params),
             arrays(p.grad for p in params),
@@ -120,4 +121,3 @@ class SGD(Optimizer):
             maximize=group["maximize"],
             first=first,
         )
-        mark_modified(params)

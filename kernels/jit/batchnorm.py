@@ -107,13 +107,30 @@ def affine(mean, var, weight, bias, eps, centre, scale, shift):
 
 
 @parallel_for(fastmath=FUSED)
-def normalise(part, x, y, centre, scale, shift, parts):
-    """``y = (x - centre) * scale + shift`` on one of `parts` runs of rows."""
+def normalise(part, x, y, centre, scale, shift, low, high, parts):
+    """``y = (x - centre) * scale + shift``, but within ``[low, high]``, on one of `parts` runs of rows.
+
+    A limit that is NaN limits nothing, because every comparison with it is false.
+    """
     rows, width = x.shape
     for r in range(rows * part // parts, rows * (part + 1) // parts):
         a, b = x[r], y[r]
         for c in range(width):
-            b[c] = (a[c] - centre[c]) * scale[c] + shift[c]
+            v = (a[c] - centre[c]) * scale[c] + shift[c]
+            v = low if v < low else v
+            b[c] = high if v > high else v
+
+
+@parallel_for(fastmath=FUSED)
+def normalise_add(part, x, other, y, centre, scale, shift, low, high, parts):
+    """As :func:`normalise`, of the sum with `other`."""
+    rows, width = x.shape
+    for r in range(rows * part // parts, rows * (part + 1) // parts):
+        a, o, b = x[r], other[r], y[r]
+        for c in range(width):
+            v = (a[c] - centre[c]) * scale[c] + shift[c] + o[c]
+            v = low if v < low else v
+            b[c] = high if v > high else v
 
 
 @parallel_for(fastmath=FUSED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from deepgpu.backends.base import Array, Backend, Pair
+from deepgpu.backends.base import Array, Backend, Normalisation, Pair
 from deepgpu.backends.composed import activation, batchnorm, conv, gemm, optim, pool, softmax
 
 
@@ -81,12 +81,12 @@ class ComposedBackend(Backend):
 
     def batch_norm_train(
         self, x: Array, weight: Array | None, bias: Array | None, eps: float
-    ) -> tuple[Array, Array, Array]:
+    ) -> tuple[Normalisation, Array, Array]:
         return batchnorm.batch_norm_train(self.xp, x, weight, bias, eps)
 
     def batch_norm_eval(
         self, x: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
-    ) -> Array:
+    ) -> Normalisation:
         return batchnorm.batch_norm_eval(self.xp, x, weight, bias, mean, var, eps)
 
     def batch_norm_backward(

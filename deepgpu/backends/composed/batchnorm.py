@@ -6,11 +6,12 @@ not cancel. Those of an empty batch are zeros.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from deepgpu.backends.base import Array
+from deepgpu.backends.base import Array, Normalisation
 from deepgpu.backends.layout import channels_last
 from deepgpu.backends.precision import accumulation_dtype, rounded
 
@@ -18,21 +19,21 @@ from deepgpu.backends.precision import accumulation_dtype, rounded
 @np.errstate(invalid="ignore")  # the deviations of an infinity are NaN, as in PyTorch
 def batch_norm_train(
     xp: Any, x: Array, weight: Array | None, bias: Array | None, eps: float
-) -> tuple[Array, Array, Array]:
+) -> tuple[Normalisation, Array, Array]:
     """Normalise by the batch's own statistics: ``(y, mean, var)``, ``var`` biased."""
     axes, each = _reduced(x), _each(x)
     mean = x.sum(axis=axes, dtype=np.float64) / _count(x)
     var = xp.square(x.astype(np.float64) - mean[each]).sum(axis=axes) / _count(x)
     stats = accumulation_dtype(x.dtype)
-    return _normalise(xp, x, weight, bias, mean, var, eps), mean.astype(stats), var.astype(stats)
+    y = ComposedNormalisation(xp, x, weight, bias, mean, var, eps)
+    return y, mean.astype(stats), var.astype(stats)
 
 
-@np.errstate(invalid="ignore")
 def batch_norm_eval(
     xp: Any, x: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
-) -> Array:
+) -> Normalisation:
     """Normalise by given statistics."""
-    return _normalise(xp, x, weight, bias, mean, var, eps)
+    return ComposedNormalisation(xp, x, weight, bias, mean, var, eps)
 
 
 @np.errstate(invalid="ignore")
@@ -53,17 +54,32 @@ def batch_norm_backward(
     return gx, gweight.astype(stats), gbias.astype(stats)
 
 
-def _normalise(
-    xp: Any, x: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
-) -> Array:
-    each = _each(x)
-    scale = 1 / xp.sqrt(var.astype(np.float64) + eps)
-    if weight is not None:
-        scale = scale * weight
-    y = (x.astype(np.float64) - mean.astype(np.float64)[each]) * scale[each]
-    if bias is not None:
-        y = y + bias.astype(np.float64)[each]
-    return channels_last(xp, rounded(y, x.dtype))
+class ComposedNormalisation(Normalisation):
+    """See :class:`deepgpu.backends.base.Normalisation`."""
+
+    def __init__(
+        self, xp: Any, x: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
+    ) -> None:
+        self.xp, self.x = xp, x
+        self.mean = mean.astype(np.float64)
+        self.scale = 1 / xp.sqrt(var.astype(np.float64) + eps)
+        if weight is not None:
+            self.scale = self.scale * weight
+        self.bias = None if bias is None else bias.astype(np.float64)
+
+    @np.errstate(invalid="ignore")
+    def __call__(self, residual: Array | None = None, low: float = np.nan, high: float = np.nan) -> Array:
+        each = _each(self.x)
+        y = (self.x.astype(np.float64) - self.mean[each]) * self.scale[each]
+        if self.bias is not None:
+            y = y + self.bias[each]
+        y = rounded(y, self.x.dtype)
+        if residual is not None:
+            y = y + residual
+        for limit, choose in ((low, self.xp.maximum), (high, self.xp.minimum)):
+            if not math.isnan(limit):
+                y = choose(y, y.dtype.type(limit))
+        return channels_last(self.xp, y)
 
 
 def _reduced(x: Array) -> tuple[int, ...]:

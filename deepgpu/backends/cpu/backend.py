@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from deepgpu.backends.base import Array, Pair
+from deepgpu.backends.base import Array, Normalisation, Pair
 from deepgpu.backends.composed import ComposedBackend
 from deepgpu.backends.cpu import activation, batchnorm, conv, erf, gemm, optim, pool, softmax
 
@@ -95,12 +95,12 @@ class CPUBackend(ComposedBackend):
 
     def batch_norm_train(
         self, x: Array, weight: Array | None, bias: Array | None, eps: float
-    ) -> tuple[Array, Array, Array]:
+    ) -> tuple[Normalisation, Array, Array]:
         return batchnorm.batch_norm_train(x, weight, bias, eps)
 
     def batch_norm_eval(
         self, x: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
-    ) -> Array:
+    ) -> Normalisation:
         return batchnorm.batch_norm_eval(x, weight, bias, mean, var, eps)
 
     def batch_norm_backward(

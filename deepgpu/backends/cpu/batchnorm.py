@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from deepgpu.backends.base import Array
+from deepgpu.backends.base import Array, Normalisation
 from deepgpu.backends.composed import batchnorm as composed
 from deepgpu.backends.cpu import memory
 from deepgpu.backends.cpu.parts import MOST, parts
@@ -29,7 +29,33 @@ def _kernels() -> Any:
     return batchnorm
 
 
-def batch_norm_train(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
+class CPUNormalisation(Normalisation):
+    """See :class:`deepgpu.backends.base.Normalisation`."""
+
+    def __init__(
+        self, x: Array, rows: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
+    ) -> None:
+        self.x, self.rows = x, rows
+        C, width = x.shape[1], rows.shape[1]
+        self.factors = np.empty((3, width), rows.dtype)  # centre, scale, shift: copies, so that parameters may change
+        weight, bias = _vector(weight, np.float64, 1, C), _vector(bias, np.float64, 0, C)
+        _kernels().affine(mean, var, weight, bias, eps, *self.factors)
+
+    def __call__(self, residual: Array | None = None, low: float = np.nan, high: float = np.nan) -> Array:
+        rows, dtype = self.rows, self.rows.dtype
+        y = memory.empty(rows.shape, dtype)
+        tasks = _parts(rows)
+        limits = dtype.type(low), dtype.type(high)
+        if residual is None:
+            _kernels().normalise(tasks, rows, y, *self.factors, *limits, tasks)
+        else:
+            _kernels().normalise_add(tasks, rows, _rows(residual), y, *self.factors, *limits, tasks)
+        return _like(y, self.x)
+
+
+def batch_norm_train(
+    x: Array, weight: Array | None, bias: Array | None, eps: float
+) -> tuple[Normalisation, Array, Array]:
     """See :meth:`deepgpu.backends.base.Backend.batch_norm_train`."""
     if x.size == 0:
         return composed.batch_norm_train(np, x, weight, bias, eps)
@@ -39,14 +65,17 @@ def batch_norm_train(x: Array, weight: Array | None, bias: Array | None, eps: fl
     counts, (means, squares) = np.empty(tasks), np.empty((2, tasks, width))
     _kernels().moments(tasks, rows, counts, means, squares, np.empty((tasks, 3, width), rows.dtype))
     _kernels().join_moments(counts, means, squares, mean, var)
-    return _normalise(x, rows, weight, bias, mean, var, eps), mean.astype(rows.dtype), var.astype(rows.dtype)
+    y = CPUNormalisation(x, rows, weight, bias, mean, var, eps)
+    return y, mean.astype(rows.dtype), var.astype(rows.dtype)
 
 
-def batch_norm_eval(x: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float) -> Array:
+def batch_norm_eval(
+    x: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
+) -> Normalisation:
     """See :meth:`deepgpu.backends.base.Backend.batch_norm_eval`."""
     if x.size == 0:
         return composed.batch_norm_eval(np, x, weight, bias, mean, var, eps)
-    return _normalise(x, _rows(x), weight, bias, _vector(mean, np.float64), _vector(var, np.float64), eps)
+    return CPUNormalisation(x, _rows(x), weight, bias, _vector(mean, np.float64), _vector(var, np.float64), eps)
 
 
 def batch_norm_backward(
@@ -71,21 +100,9 @@ def batch_norm_backward(
         kernels.input_gradient(tasks, gradients, rows, gx, centre, of_gy, of_x, constant, tasks)
     else:  # the statistics are constants: gx = of_gy * gy
         zero = np.zeros(width, dtype)
-        kernels.normalise(tasks, gradients, gx, zero, of_gy, zero, tasks)
+        unlimited = dtype.type(np.nan)
+        kernels.normalise(tasks, gradients, gx, zero, of_gy, zero, unlimited, unlimited, tasks)
     return _like(gx, x), gweight, gbias
-
-
-def _normalise(
-    x: Array, rows: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
-) -> Array:
-    C, width, dtype = x.shape[1], rows.shape[1], rows.dtype
-    centre, scale, shift = np.empty((3, width), dtype)
-    weight, bias = _vector(weight, np.float64, 1, C), _vector(bias, np.float64, 0, C)
-    _kernels().affine(mean, var, weight, bias, eps, centre, scale, shift)
-    y = memory.empty(rows.shape, dtype)
-    tasks = _parts(rows)
-    _kernels().normalise(tasks, rows, y, centre, scale, shift, tasks)
-    return _like(y, x)
 
 
 def _rows(x: Array) -> Array:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from deepgpu.backends import cuda, cudnn
-from deepgpu.backends.base import Array, Backend, Pair
+from deepgpu.backends.base import Array, Backend, Normalisation, Pair
 from deepgpu.backends.composed import ComposedBackend
 from deepgpu.backends.cuda import batchnorm, conv, elementwise, gemm, optim, pool, softmax
 
@@ -131,12 +131,12 @@ class CUDABackend(ComposedBackend):
 
     def batch_norm_train(
         self, x: Array, weight: Array | None, bias: Array | None, eps: float
-    ) -> tuple[Array, Array, Array]:
+    ) -> tuple[Normalisation, Array, Array]:
         return batchnorm.batch_norm_train(self.xp, x, weight, bias, eps)
 
     def batch_norm_eval(
         self, x: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
-    ) -> Array:
+    ) -> Normalisation:
         return batchnorm.batch_norm_eval(self.xp, x, weight, bias, mean, var, eps)
 
     def batch_norm_backward(

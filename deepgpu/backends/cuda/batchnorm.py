@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deepgpu.backends.base import Array
+from deepgpu.backends.base import Array, Normalisation
 from deepgpu.backends.composed import batchnorm as composed
 from deepgpu.backends.cuda import runtime
 from deepgpu.backends.cuda.elementwise import vector
@@ -19,9 +19,41 @@ _THREADS = 256
 _FILE = "batchnorm.cu"
 
 
+class CUDANormalisation(Normalisation):
+    """See :class:`deepgpu.backends.base.Normalisation`."""
+
+    def __init__(
+        self,
+        xp: Any,
+        x: Array,
+        weight: Array | None,
+        bias: Array | None,
+        mean: Array,
+        var: Array,
+        eps: float,
+        plan: _Plan,
+    ) -> None:
+        self.xp, self.x, self.plan = xp, x, plan
+        stats = accumulation_dtype(x.dtype)
+        # copies, so that parameters may change
+        self.vectors = [None if v is None else v.astype(stats, order="C") for v in (weight, bias, mean, var)]
+        self.eps = stats.type(eps)
+
+    def __call__(self, residual: Array | None = None, low: float = np.nan, high: float = np.nan) -> Array:
+        x, plan = self.x, self.plan
+        if residual is not None:
+            residual = channels_last(self.xp, residual)
+            if residual.data.ptr % 16:
+                plan = _plan(*rows_and_channels(x), x.dtype.name, 1)
+        y = image(self.xp.empty(matrix(x).shape, x.dtype), x.shape)
+        limits = [self.eps.dtype.type(x.dtype.type(limit)) for limit in (low, high)]
+        plan.launch("batchnorm_apply", x, y, *self.vectors, self.eps, residual, *limits, *plan.sizes)
+        return y
+
+
 def batch_norm_train(
     xp: Any, x: Array, weight: Array | None, bias: Array | None, eps: float
-) -> tuple[Array, Array, Array]:
+) -> tuple[Normalisation, Array, Array]:
     """Normalise by the batch's own statistics: ``(y, mean, var)``, ``var`` biased."""
     if x.size == 0:
         return composed.batch_norm_train(xp, x, weight, bias, eps)
@@ -33,17 +65,18 @@ def batch_norm_train(
     mean, var = xp.empty(c, stats), xp.empty(c, stats)
     plan.launch("batchnorm_statistics", x, partial, *plan.sizes)
     _merge("batchnorm_merge", partial, mean, var, np.int64(m), np.int32(c), np.int32(plan.chunks), plan.sizes[2])
-    return _apply(xp, x, weight, bias, mean, var, eps, plan), mean, var
+    return CUDANormalisation(xp, x, weight, bias, mean, var, eps, plan), mean, var
 
 
 def batch_norm_eval(
     xp: Any, x: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
-) -> Array:
+) -> Normalisation:
     """Normalise by given statistics."""
     if x.size == 0:
         return composed.batch_norm_eval(xp, x, weight, bias, mean, var, eps)
     x = channels_last(xp, x)
-    return _apply(xp, x, weight, bias, mean, var, eps, _plan(*rows_and_channels(x), x.dtype.name, _width(x)))
+    plan = _plan(*rows_and_channels(x), x.dtype.name, _width(x))
+    return CUDANormalisation(xp, x, weight, bias, mean, var, eps, plan)
 
 
 def batch_norm_backward(
@@ -71,16 +104,6 @@ def batch_norm_backward(
 def rows_and_channels(x: Array) -> tuple[int, int]:
     """Elements a channel, and channels."""
     return x.size // x.shape[1], x.shape[1]
-
-
-def _apply(
-    xp: Any, x: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float, plan: _Plan
-) -> Array:
-    stats = accumulation_dtype(x.dtype)
-    vectors = [_vector(xp, v, stats) for v in (weight, bias, mean, var)]
-    y = image(xp.empty(matrix(x).shape, x.dtype), x.shape)
-    plan.launch("batchnorm_apply", x, y, *vectors, stats.type(eps), *plan.sizes)
-    return y
 
 
 def _vector(xp: Any, v: Array | None, dtype: np.dtype) -> Array | None:

@@ -48,7 +48,8 @@ def test_training(backend, config, affine, dtype, tolerance, laid_out, rng):
     x, gy, weight, bias = inputs(rng, SHAPES[config], dtype, laid_out)
     tx, tw, tb = (double(a).requires_grad_() for a in (x, weight, bias))
     expected = F.batch_norm(tx, None, None, *((tw, tb) if affine else (None, None)), True, eps=EPS)
-    y, mean, var = backend.batch_norm_train(x, *((weight, bias) if affine else (None, None)), EPS)
+    normalised, mean, var = backend.batch_norm_train(x, *((weight, bias) if affine else (None, None)), EPS)
+    y = normalised()
     axes = (0, *range(2, x.ndim))
     assert y.dtype == dtype
     assert mean.dtype == var.dtype == statistics_dtype(dtype)
@@ -79,7 +80,7 @@ def test_evaluation(backend, config, affine, dtype, tolerance, laid_out, rng):
     var = (0.5 + rng.random(x.shape[1])).astype(statistics_dtype(dtype))
     tx, tw, tb = (double(a).requires_grad_() for a in (x, weight, bias))
     expected = F.batch_norm(tx, double(mean), double(var), *((tw, tb) if affine else (None, None)), eps=EPS)
-    y = backend.batch_norm_eval(x, *((weight, bias) if affine else (None, None)), mean, var, EPS)
+    y = backend.batch_norm_eval(x, *((weight, bias) if affine else (None, None)), mean, var, EPS)()
     assert y.dtype == dtype
     assert_near(y, expected.detach().numpy(), tolerance)
 
@@ -95,7 +96,8 @@ def test_evaluation(backend, config, affine, dtype, tolerance, laid_out, rng):
 def test_large_mean_does_not_cost_digits(backend, rng):
     """With a mean of 1e4 and a deviation of 1, squares summed in float32 would leave no digit of the variance."""
     x = (1e4 + rng.standard_normal((8, 33, 20, 21))).astype(np.float32)
-    y, mean, var = backend.batch_norm_train(x, None, None, EPS)
+    normalised, mean, var = backend.batch_norm_train(x, None, None, EPS)
+    y = normalised()
     exact = x.astype(np.float64)
     np.testing.assert_allclose(mean, exact.mean((0, 2, 3)), rtol=1e-7)
     np.testing.assert_allclose(var, exact.var((0, 2, 3)), rtol=2e-6)
@@ -131,7 +133,8 @@ def test_drifting_data_does_not_cost_digits(backend, rng):
 def test_nan_and_infinity_stay_in_their_channel(backend, rng, value):
     x = rng.standard_normal((4, 20, 3, 3)).astype(np.float32)
     x[1, 7, 2, 0] = value
-    y, mean, var = backend.batch_norm_train(x, None, None, EPS)
+    normalised, mean, var = backend.batch_norm_train(x, None, None, EPS)
+    y = normalised()
     others = np.arange(20) != 7
     assert np.isnan(y[:, 7]).all()
     assert not np.isfinite(mean[7])
@@ -147,12 +150,32 @@ def test_nan_and_infinity_stay_in_their_channel(backend, rng, value):
 def test_empty(backend, shape):
     x = np.empty(shape, np.float32)
     weight = np.ones(shape[1], np.float32)
-    y, mean, var = backend.batch_norm_train(x, weight, weight, EPS)
+    normalised, mean, var = backend.batch_norm_train(x, weight, weight, EPS)
+    y = normalised()
     assert y.shape == shape
     np.testing.assert_array_equal(mean, np.zeros(shape[1], np.float32), strict=True)
     np.testing.assert_array_equal(var, np.zeros(shape[1], np.float32), strict=True)
-    assert backend.batch_norm_eval(x, weight, weight, mean, var, EPS).shape == shape
+    assert backend.batch_norm_eval(x, weight, weight, mean, var, EPS)().shape == shape
     gx, gweight, gbias = backend.batch_norm_backward(x, x, weight, mean, var, EPS, True)
     assert gx.shape == shape
     np.testing.assert_array_equal(gweight, np.zeros(shape[1], np.float32), strict=True)
     np.testing.assert_array_equal(gbias, np.zeros(shape[1], np.float32), strict=True)
+
+
+@pytest.mark.parametrize("limits", [(np.nan, np.nan), (0, np.nan), (0, 6), (np.nan, 0.5)])
+@pytest.mark.parametrize("add", [False, True])
+def test_what_follows_is_done_in_the_same_pass(backend, add, limits):
+    rng = np.random.default_rng(0)
+    x, other = (rng.standard_normal((3, 20, 5, 7)).astype(np.float32) for _ in range(2))
+    other[0, 0, 0, 0] = np.nan
+    mean, var = rng.standard_normal(20).astype(np.float32), rng.uniform(0.5, 2, 20).astype(np.float32)
+    normalised = backend.batch_norm_eval(x, None, None, mean, var, EPS)
+    expected = normalised()
+    if add:
+        expected = expected + other
+    low, high = (np.float32(limit) for limit in limits)
+    expected = np.where(expected < low, low, expected)
+    expected = np.where(expected > high, high, expected)
+    np.testing.assert_array_equal(normalised(other if add else None, *limits), expected)
+    mean[:] = 9  # the factors are copies
+    np.testing.assert_array_equal(normalised(other if add else None, *limits), expected)
