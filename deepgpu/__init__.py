@@ -426,6 +426,24 @@ from deepgpu.ops.trigonometry import (
 from deepgpu.ops.vector_norm import (
     norm,
 )
+from deepgpu.ops.normalization import (
+    group_norm,
+    layer_norm,
+    rms_norm,
+)
+from deepgpu.ops.shrinkage import (
+    hardshrink,
+    rrelu,
+)
+from deepgpu.ops.shuffling import (
+    channel_shuffle,
+    pixel_shuffle,
+    pixel_unshuffle,
+)
+from deepgpu.ops.similarity import (
+    cosine_similarity,
+    pairwise_distance,
+)
 from deepgpu.printing import set_printoptions
 from deepgpu.random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from deepgpu.serialization import load, save

@@ -33,6 +33,23 @@ LAYERS = [
     ("nn.BatchNorm2d(4, momentum=None)", IMAGE),
     ("nn.BatchNorm2d(4, track_running_stats=False)", IMAGE),
     ("nn.BatchNorm3d(4)", (2, 4, 3, 2, 5)),
+    ("nn.LayerNorm(8)", IMAGE),
+    ("nn.LayerNorm((9, 8), bias=False)", IMAGE),
+    ("nn.LayerNorm([4, 9, 8], elementwise_affine=False)", IMAGE),
+    ("nn.RMSNorm(8, eps=1e-5)", IMAGE),
+    ("nn.RMSNorm((9, 8), 1e-3, elementwise_affine=False)", IMAGE),
+    ("nn.GroupNorm(2, 4)", IMAGE),
+    ("nn.GroupNorm(4, 4, affine=False)", IMAGE),
+    ("nn.InstanceNorm1d(5)", (6, 5, 3)),
+    ("nn.InstanceNorm2d(4, affine=True)", IMAGE),
+    ("nn.InstanceNorm2d(4, affine=True, track_running_stats=True)", IMAGE),
+    ("nn.InstanceNorm3d(4, momentum=0.3, track_running_stats=True)", (2, 4, 3, 2, 5)),
+    ("nn.LocalResponseNorm(3)", IMAGE),
+    ("nn.PixelShuffle(2)", IMAGE),
+    ("nn.PixelUnshuffle(2)", (2, 4, 8, 6)),
+    ("nn.ChannelShuffle(2)", IMAGE),
+    ("nn.Hardshrink(0.3)", IMAGE),
+    ("nn.Softshrink()", IMAGE),
     ("nn.MaxPool2d(2)", IMAGE),
     ("nn.MaxPool2d((3, 2), stride=1, padding=1, dilation=(2, 1))", IMAGE),
     ("nn.MaxPool2d(3, 2, ceil_mode=True)", IMAGE),
@@ -155,6 +172,34 @@ def test_layer_is_its_torch_twin(source, shape):
                 theirs.zero_grad()
                 mine.zero_grad()
                 _compare(theirs, mine, shape, dtype, channels_last, max(rtol, COARSE.get(source, 0)))
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["nn.Embedding(6, 3)", "nn.Embedding(6, 3, padding_idx=2)", "nn.EmbeddingBag(6, 3, mode='sum', padding_idx=1)"],
+)
+def test_tables_are_their_torch_twins(source):
+    theirs, mine = built(source)
+    assert repr(mine) == plain(repr(theirs))
+    padding = theirs.padding_idx
+    assert padding is None or mine.weight[padding].abs().sum().item() == 0
+    copy_weights(theirs, mine)
+    rows = np.array([[0, 2, 5], [1, 2, 2]])
+    expected, actual = theirs(torch.tensor(rows)), mine(dg.tensor(rows))
+    close(actual, expected, 1e-6, "output")
+    expected.square().sum().backward()
+    actual.square().sum().backward()
+    close(mine.weight.grad, theirs.weight.grad, 1e-6, "gradient of the table")
+    frozen = dg.nn.Embedding.from_pretrained(dg.ones(2, 3), padding_idx=0)
+    assert not frozen.weight.requires_grad
+
+
+@pytest.mark.parametrize("source", ["nn.CosineSimilarity(-1)", "nn.PairwiseDistance(3.0, keepdim=True)"])
+def test_distances_are_their_torch_twins(source):
+    theirs, mine = built(source)
+    assert repr(mine) == plain(repr(theirs))
+    a, b = np.random.default_rng(0).standard_normal((2, 3, 4))
+    close(mine(dg.tensor(a), dg.tensor(b)), theirs(torch.tensor(a), torch.tensor(b)), 1e-12, "output")
 
 
 @pytest.mark.parametrize("source", ["nn.MaxPool2d(2, return_indices=True)", "nn.AdaptiveMaxPool2d(3, True)"])

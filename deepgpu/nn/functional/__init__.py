@@ -37,12 +37,17 @@ from deepgpu.nn.functional.loss import (
 from deepgpu.ops.activation import gelu, glu, logsigmoid, prelu, softplus, softsign, tanhshrink
 from deepgpu.ops.conv import conv2d
 from deepgpu.ops.dropout import dropout, dropout1d, dropout2d, dropout3d
+from deepgpu.ops.embedding import embedding, embedding_bag
 from deepgpu.ops.linear_algebra import pdist
 from deepgpu.ops.loss import one_hot
 from deepgpu.ops.matmul import linear
 from deepgpu.ops.norm import batch_norm
+from deepgpu.ops.normalization import group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
 from deepgpu.ops.pad import pad
 from deepgpu.ops.pointwise import sigmoid
 from deepgpu.ops.pool import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d
+from deepgpu.ops.shrinkage import gumbel_softmax, hardshrink, rrelu, softshrink
+from deepgpu.ops.shuffling import channel_shuffle, pixel_shuffle, pixel_unshuffle
+from deepgpu.ops.similarity import cosine_similarity, normalize, pairwise_distance
 from deepgpu.ops.softmax import log_softmax, softmax, softmin
 from deepgpu.ops.trigonometry import tanh

@@ -30,6 +30,10 @@ from deepgpu.nn.modules.activation import (
 from deepgpu.nn.modules.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from deepgpu.nn.modules.container import ModuleDict, ModuleList, Sequential
 from deepgpu.nn.modules.conv import Conv2d
+from deepgpu.nn.modules.distance import (
+    CosineSimilarity,
+    PairwiseDistance,
+)
 from deepgpu.nn.modules.dropout import Dropout, Dropout2d
 from deepgpu.nn.modules.flatten import Flatten, Unflatten
 from deepgpu.nn.modules.linear import Identity, Linear
@@ -44,6 +48,15 @@ from deepgpu.nn.modules.loss import (
     SmoothL1Loss,
 )
 from deepgpu.nn.modules.module import Module
+from deepgpu.nn.modules.normalization import (
+    GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+    LayerNorm,
+    LocalResponseNorm,
+    RMSNorm,
+)
 from deepgpu.nn.modules.padding import (
     CircularPad1d,
     CircularPad2d,
@@ -73,6 +86,20 @@ from deepgpu.nn.modules.rnn import (
     RNNCell,
     RNNCellBase,
 )
+from deepgpu.nn.modules.shrinkage import (
+    Hardshrink,
+    RReLU,
+    Softshrink,
+)
+from deepgpu.nn.modules.shuffling import (
+    ChannelShuffle,
+    PixelShuffle,
+    PixelUnshuffle,
+)
+from deepgpu.nn.modules.sparse import (
+    Embedding,
+    EmbeddingBag,
+)
 
 __all__ = [
     "CELU",
@@ -91,6 +118,7 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",
     "CircularPad3d",
@@ -98,20 +126,30 @@ __all__ = [
     "ConstantPad2d",
     "ConstantPad3d",
     "Conv2d",
+    "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
     "Dropout2d",
+    "Embedding",
+    "EmbeddingBag",
     "Flatten",
     "GRUCell",
+    "GroupNorm",
+    "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
     "HuberLoss",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "L1Loss",
     "LSTMCell",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
@@ -122,11 +160,16 @@ __all__ = [
     "ModuleList",
     "NLLLoss",
     "PReLU",
+    "PairwiseDistance",
     "ParameterDict",
     "ParameterList",
+    "PixelShuffle",
+    "PixelUnshuffle",
+    "RMSNorm",
     "RNNBase",
     "RNNCell",
     "RNNCellBase",
+    "RReLU",
     "ReLU",
     "ReLU6",
     "ReflectionPad1d",
@@ -143,6 +186,7 @@ __all__ = [
     "Softmax2d",
     "Softmin",
     "Softplus",
+    "Softshrink",
     "Softsign",
     "Tanh",
     "Tanhshrink",

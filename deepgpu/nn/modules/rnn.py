@@ -92,7 +92,7 @@ class RNNBase(Module):
         self.proj_size = proj_size
         out = proj_size or hidden_size
         rows = _GATES[mode] * hidden_size
-        shapes = {"weight_ih": (rows, input_size), "weight_hh": (rows, out)}
+        shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, input_size), "weight_hh": (rows, out)}
         if bias:
             shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
         if proj_size:
@@ -135,7 +135,7 @@ class RNNBase(Module):
         weight = getattr(self, f"weight_hh{suffix}")
         if self.mode == "GRU":
             return gru_cell(weight, bias_hh), bias_ih
-        bias = bias_ih + bias_hh if self.bias else None
+        bias = None if bias_ih is None else bias_ih + bias_hh
         if self.mode == "LSTM":
             return lstm_cell(weight, None, getattr(self, f"weight_hr{suffix}") if self.proj_size else None), bias
         return rnn_cell(weight, None, self.mode[4:].lower()), bias

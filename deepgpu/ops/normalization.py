@@ -1,0 +1,225 @@
+"""Normalization within a sample: layer, group, instance and RMS norm, and local response norm."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from deepgpu import dtypes
+from deepgpu.autograd.grad_mode import no_grad
+from deepgpu.autograd.node import Node
+from deepgpu.backends.precision import rounded, widened
+from deepgpu.errors import takes
+from deepgpu.ops.cast import cast
+from deepgpu.ops.op import op
+from deepgpu.ops.pad import pad
+from deepgpu.tensor import Tensor
+
+
+class Standardize(Node):
+    """``(x - mean) / s`` over the last dimensions, with ``s = sqrt(var + eps)``, and ``1 / s``."""
+
+    keep_outputs = (0, 1)
+    materialize_grads = False
+
+    def __init__(self, dims: int, eps: float) -> None:
+        self.dims = dims
+        self.eps = eps
+
+    def forward(self, x: Any) -> tuple[Any, Any]:
+        axes = tuple(range(x.ndim - self.dims, x.ndim))
+        wide = widened(x)
+        centred = wide - wide.mean(axis=axes, keepdims=True)
+        inverse = 1 / self.xp.sqrt((centred * centred).mean(axis=axes, keepdims=True) + wide.dtype.type(self.eps))
+        return rounded(centred * inverse, x.dtype), rounded(inverse, x.dtype)
+
+    def backward(self, g: Tensor | None, g_inverse: Tensor | None) -> Tensor | None:
+        y, inverse = self.saved
+        axes = list(range(y._data.ndim - self.dims, y._data.ndim))
+        gx = None
+        if g is not None:
+            gx = inverse * (g - g.mean(axes, keepdim=True) - y * (g * y).mean(axes, keepdim=True))
+        if g_inverse is not None:
+            count = math.prod([y._data.shape[a] for a in axes])
+            through = y * (g_inverse * inverse * inverse / -count)
+            gx = through if gx is None else gx + through
+        return gx
+
+
+def _affine(y: Tensor, weight: Tensor | None, bias: Tensor | None, shape: Sequence[int]) -> Tensor:
+    if weight is not None:
+        y = y * cast(weight, y.dtype).reshape(tuple(shape))
+    return y if bias is None else y + cast(bias, y.dtype).reshape(tuple(shape))
+
+
+def _check_affine(name: str, shape: Sequence[int], **named: Tensor | None) -> None:
+    for argument, t in named.items():
+        if t is not None and t._data.shape != tuple(shape):
+            raise RuntimeError(takes(name, argument, f"shape {tuple(shape)}", f"shape {tuple(t.shape)}"))
+
+
+def _check_floating(name: str, input: Tensor) -> None:
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(takes(name, "input", "a floating-point tensor", input.dtype))
+
+
+def _last_shape(name: str, input: Tensor, normalized_shape: Sequence[int]) -> tuple[int, ...]:
+    shape = tuple(normalized_shape)
+    if not shape or input._data.shape[-len(shape) :] != shape:
+        expected = f"(..., {', '.join(map(str, shape))}), ending in `normalized_shape`" if shape else "one size or more"
+        argument, got = ("input", f"shape {tuple(input.shape)}") if shape else ("normalized_shape", "none")
+        raise RuntimeError(takes(name, argument, expected, got))
+    return shape
+
+
+@op
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """``(input - mean) / sqrt(var + eps) * weight + bias`` over the last dimensions (Ba et al., arXiv 1607.06450).
+
+    Parameters
+    ----------
+    normalized_shape
+        The last sizes of ``input``: over these dimensions mean and (biased) variance are taken.
+    weight, bias
+        Of this shape, or None.
+    """
+    _check_floating("layer_norm", input)
+    shape = _last_shape("layer_norm", input, normalized_shape)
+    _check_affine("layer_norm", shape, weight=weight, bias=bias)
+    y, _ = Standardize(len(shape), eps)(input)
+    return _affine(y, weight, bias, shape)
+
+
+@op
+def group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """Each sample's channels, in groups, less their mean over their standard deviation (Wu & He, arXiv 1803.08494).
+
+    Parameters
+    ----------
+    input
+        ``(N, C, ...)``
+    num_groups
+        A divisor of the number of channels.
+    weight, bias
+        ``(C,)`` or None
+    """
+    name = "group_norm"
+    if input._data.ndim < 2:
+        raise RuntimeError(takes(name, "input", "(N, C, ...)", f"shape {tuple(input.shape)}"))
+    _check_floating(name, input)
+    n, channels, *rest = input._data.shape
+    if num_groups < 1 or channels % num_groups:
+        raise RuntimeError(takes(name, "num_groups", f"a divisor of the {channels} channels", num_groups))
+    per_group = channels // num_groups * math.prod(rest)
+    if n * per_group == 1:
+        expected = "more than 1 value per channel when training"
+        raise ValueError(takes(name, "input", expected, f"shape {tuple(input.shape)}"))
+    _check_affine(name, (channels,), weight=weight, bias=bias)
+    y, _ = Standardize(1, eps)(input.reshape(n, num_groups, per_group))
+    return _affine(y.reshape(input.shape), weight, bias, (channels, *[1] * len(rest)))
+
+
+@op
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Each channel of each sample less its mean over its standard deviation (Ulyanov et al., arXiv 1607.08022).
+
+    Parameters
+    ----------
+    input
+        ``(N, C, ...)``
+    running_mean, running_var
+        ``(C,)``: updated with the average over the batch, or used if not ``use_input_stats``.
+    weight, bias
+        ``(C,)`` or None
+    use_input_stats
+        Whether the input's own statistics are used.
+    momentum
+        Share of the batch in the update of the running statistics, the variance with the unbiased estimate.
+    """
+    name = "instance_norm"
+    if input._data.ndim < 3:
+        raise RuntimeError(takes(name, "input", "(N, C, ...) with more dimensions", f"shape {tuple(input.shape)}"))
+    _check_floating(name, input)
+    channels, *rest = input._data.shape[1:]
+    parts = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    _check_affine(name, (channels,), **parts)
+    along = (channels, *[1] * len(rest))
+    if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise RuntimeError(takes(name, "running_mean", "a tensor unless `use_input_stats`", None))
+        y = (input - running_mean.reshape(along)) * (running_var.reshape(along) + eps).rsqrt()
+        return _affine(y, weight, bias, along)
+    count = math.prod(rest)
+    if count == 1:
+        expected = "more than 1 spatial element when training"
+        raise ValueError(takes(name, "input", expected, f"shape {tuple(input.shape)}"))
+    if running_mean is not None and running_var is not None:
+        dims = list(range(2, input._data.ndim))
+        with no_grad():
+            running_mean.mul_(1 - momentum).add_(input.mean(dims).mean(0), alpha=momentum)
+            running_var.mul_(1 - momentum).add_(input.var(dims).mean(0), alpha=momentum)
+    y, _ = Standardize(len(rest), eps)(input)
+    return _affine(y, weight, bias, along)
+
+
+@op
+def rms_norm(
+    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
+    """``input / sqrt(mean(input^2) + eps) * weight`` over the last dimensions (Zhang & Sennrich, arXiv 1910.07467).
+
+    Parameters
+    ----------
+    normalized_shape
+        The last sizes of ``input``.
+    weight
+        Of this shape, or None.
+    eps
+        By default the smallest step above 1 of the dtype (float32's for half types).
+    """
+    _check_floating("rms_norm", input)
+    shape = _last_shape("rms_norm", input, normalized_shape)
+    _check_affine("rms_norm", shape, weight=weight)
+    x = cast(input, dtypes.float32) if input._data.itemsize == 2 else input
+    dims = list(range(x._data.ndim - len(shape), x._data.ndim))
+    floor = dtypes.finfo(x.dtype).eps if eps is None else eps
+    y = x * ((x * x).mean(dims, keepdim=True) + floor).rsqrt()
+    return _affine(cast(y, input.dtype), weight, None, shape)
+
+
+@op
+def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
+    """``input / (k + alpha * mean of squares over neighbouring channels) ^ beta`` (Krizhevsky et al. 2012).
+
+    Parameters
+    ----------
+    input
+        ``(N, C, ...)``
+    size
+        The number of neighbours, with the channel itself; beyond the border there are zeros.
+    """
+    if input._data.ndim < 3:
+        raise ValueError(takes("local_response_norm", "input", "at least 3 dimensions", f"shape {tuple(input.shape)}"))
+    if not input._data.size:
+        return input
+    borders = [0, 0] * (input._data.ndim - 2) + [size // 2, (size - 1) // 2]
+    squares = pad(input * input, borders).unfold(1, size, 1).mean(-1)
+    return input / (squares * alpha + k) ** beta
