@@ -12,6 +12,12 @@
 // conv_*_simt take every element type, any channels, any number of taps, and an image x of any strides (the first layer's
 // NCHW image as it comes). The sums are exact float32 (see simt.cuh).
 // Flops    2 * N * P * Q * K * R * S * C / groups in each direction.
+// Bytes    Elements read, for each group, with `pairs` the taps of all windows that lie inside the image, c channels, k filters:
+//            fprop   ceil(k / BN) * pairs * c + ceil(N * P * Q / BM) * k * R * S * c
+//            dgrad   ceil(c / BN) * pairs * k + sum over phases of ceil(pixels / BM) * taps * k * c
+//            wgrad   ceil(R * S * c / BN) * N * P * Q * k + ceil(k / BM) * pairs * c
+//          Most of the windows' reads hit L1 or L2: a pixel is read R * S times. Each output is written once.
+// Share    See mma_mainloop.cuh: the same loop, and the addresses cost up to twice the integer instructions of a product.
 #include "dense.cuh"
 #include "filter.cuh"
 #include "im2col.cuh"

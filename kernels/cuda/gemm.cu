@@ -4,6 +4,10 @@
 //   gemm_simt      scalar multiply-adds: every type, size, stride and alignment; exact float32; sm_75 (see simt.cuh)
 //   reduce_splits  adds up the partial sums of a product whose reduction was split among blocks
 //
+// Flops    2 * batch * M * N * K.
+// Bytes    batch * (ceil(N / BN) * M + ceil(M / BM) * N) * K elements read, most of them in L2; M * N written.
+// Share    See mma_mainloop.cuh for tensor cores; simt.cuh's inner loop issues 64 multiply-adds for every 4 loads.
+//
 // A split reduction is for outputs too small to fill the GPU: blockIdx.y sums its share of k into its own partial matrix, and
 // reduce_splits adds them in ascending order: deterministic, unlike atomics.
 // Bytes    reduce_splits reads splits + 1 (with residual) matrices and writes one: bound by memory.
