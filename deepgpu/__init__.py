@@ -444,6 +444,16 @@ from deepgpu.ops.similarity import (
     cosine_similarity,
     pairwise_distance,
 )
+from deepgpu.ops.likelihood_loss import (
+    kl_div,
+    poisson_nll_loss,
+)
+from deepgpu.ops.margin_loss import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    triplet_margin_loss,
+)
 from deepgpu.printing import set_printoptions
 from deepgpu.random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from deepgpu.serialization import load, save

@@ -80,3 +80,41 @@ def test_bad_arguments_raise_the_errors_that_torch_raises(source, x, target):
             eval(source, {"nn": library.nn})(library.from_numpy(x.copy()), library.from_numpy(target.copy()))
         kinds.append(caught.type)
     assert kinds[0] is kinds[1]
+
+
+SIGNS = np.where(RNG.random(6) > 0.5, 1.0, -1.0)
+OTHERS = [
+    ("nn.HingeEmbeddingLoss(0.5)", (LOGITS[:, 0], SIGNS)),
+    ("nn.MarginRankingLoss(0.2)", (LOGITS[:, 0], LOGITS[:, 1], SIGNS)),
+    ("nn.CosineEmbeddingLoss(0.2, reduction='sum')", (LOGITS, PROBABILITIES, SIGNS)),
+    ("nn.SoftMarginLoss()", (LOGITS[:, 0], SIGNS)),
+    ("nn.TripletMarginLoss(2.0, p=1.0, swap=True)", (LOGITS, PROBABILITIES, LOGITS[::-1].copy())),
+    ("nn.TripletMarginWithDistanceLoss(margin=0.5)", (LOGITS, PROBABILITIES, LOGITS[::-1].copy())),
+    (f"nn.MultiMarginLoss(2, 0.7, {WEIGHT})", (LOGITS, CLASSES)),
+    ("nn.MultiLabelMarginLoss()", (LOGITS, np.tile([1, 3, -1, 0], (6, 1)))),
+    (f"nn.MultiLabelSoftMarginLoss({WEIGHT})", (LOGITS, PROBABILITIES)),
+    ("nn.KLDivLoss(reduction='batchmean', log_target=True)", (LOGITS, LOGITS / 2)),
+    ("nn.PoissonNLLLoss(full=True)", (LOGITS, PROBABILITIES * 4)),
+    ("nn.GaussianNLLLoss(full=True)", (LOGITS, PROBABILITIES, PROBABILITIES[:, :1] + 0.1)),
+    ("nn.CTCLoss(blank=3)", (np.log(RNG.dirichlet(np.ones(4), (7, 2))), np.array([[0, 1], [2, 2]]), (7, 7), (2, 2))),
+]
+
+
+@pytest.mark.parametrize(("source", "arguments"), OTHERS)
+def test_loss_of_several_is_its_torch_twin(source, arguments):
+    results = []
+    for library in (torch, dg):
+        loss = eval(source, {"nn": library.nn, "lib": library})
+        given = [library.from_numpy(x.copy()) if isinstance(x, np.ndarray) else x for x in arguments]
+        results.append((loss, loss(*given)))
+    (theirs, expected), (mine, actual) = results
+    assert plain(repr(mine)) == plain(repr(theirs))
+    close(actual, expected, 1e-12, "value")
+
+
+def test_deprecated_reductions():
+    x, t = dg.zeros(3), dg.ones(3)
+    with pytest.warns(UserWarning, match="reduction='sum'"):
+        assert dg.nn.functional.soft_margin_loss(x, t, size_average=False).shape == ()
+    with pytest.warns(UserWarning, match="batchmean"):
+        dg.nn.functional.kl_div(x, t)

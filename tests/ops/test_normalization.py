@@ -50,7 +50,7 @@ def instances(make: Maker) -> Iterator[Sample]:
     yield Sample(make(2, 3, 4), make(3), make(3, low=0.5), make(3), make(3), False)
 
 
-def instance_errors(make: Maker) -> Iterator[Failure]:
+def unit_errors(make: Maker) -> Iterator[Failure]:
     yield Failure(Sample(make(2, 3, 1)), r"`instance_norm`: `input` takes more than 1 spatial.*\(2, 3, 1\)")
 
 
@@ -70,7 +70,7 @@ ENTRIES = [
     OpEntry("layer_norm", layers, layer_errors, dtypes=PRECISE, layouts=FEW, tolerances=LOOSE),
     OpEntry("rms_norm", roots, dtypes=PRECISE, layouts=FEW),
     OpEntry("group_norm", groups, group_errors, dtypes=PRECISE, layouts=FEW, tolerances=LOOSE),
-    OpEntry("instance_norm", instances, instance_errors, dtypes=PRECISE, layouts=FEW, tolerances=LOOSE, constants=FIXED),
+    OpEntry("instance_norm", instances, unit_errors, dtypes=PRECISE, layouts=FEW, tolerances=LOOSE, constants=FIXED),
     OpEntry("local_response_norm", responses, dtypes=PRECISE, layouts=()),
 ]
 

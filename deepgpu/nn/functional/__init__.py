@@ -27,19 +27,32 @@ from deepgpu.nn.functional.activation import (
 from deepgpu.nn.functional.loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
+    cosine_embedding_loss,
     cross_entropy,
+    hinge_embedding_loss,
     huber_loss,
+    kl_div,
     l1_loss,
+    margin_ranking_loss,
     mse_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
     nll_loss,
+    poisson_nll_loss,
     smooth_l1_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
 )
 from deepgpu.ops.activation import gelu, glu, logsigmoid, prelu, softplus, softsign, tanhshrink
 from deepgpu.ops.conv import conv2d
+from deepgpu.ops.ctc import ctc_loss
 from deepgpu.ops.dropout import dropout, dropout1d, dropout2d, dropout3d
 from deepgpu.ops.embedding import embedding, embedding_bag
+from deepgpu.ops.likelihood_loss import gaussian_nll_loss
 from deepgpu.ops.linear_algebra import pdist
 from deepgpu.ops.loss import one_hot
+from deepgpu.ops.margin_loss import triplet_margin_with_distance_loss
 from deepgpu.ops.matmul import linear
 from deepgpu.ops.norm import batch_norm
 from deepgpu.ops.normalization import group_norm, instance_norm, layer_norm, local_response_norm, rms_norm

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 from deepgpu.nn.reduction import legacy_reduction
-from deepgpu.ops import loss
+from deepgpu.ops import likelihood_loss, loss, margin_loss
 from deepgpu.ops.shape import broadcast_tensors
 from deepgpu.tensor import Tensor
 
@@ -159,3 +161,76 @@ def huber_loss(
     Each element's loss is multiplied by its ``weight``; the mean is the plain one, as in PyTorch.
     """
     return _elementwise(loss.huber_loss, input, target, reduction, weight, False, delta=delta)
+
+
+def _with_legacy(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A loss that takes the deprecated ``size_average`` and ``reduce`` before ``reduction``, as PyTorch's do."""
+    parameters = list(inspect.signature(function).parameters.values())
+    place = [p.name for p in parameters].index("reduction")
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    old = [inspect.Parameter(n, kind, default=None, annotation="bool | None") for n in ("size_average", "reduce")]
+    signature = inspect.Signature([*parameters[:place], *old, *parameters[place:]], return_annotation="Tensor")
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Tensor:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        given = bound.arguments
+        old = given.pop("size_average"), given.pop("reduce")
+        if old != (None, None):
+            given["reduction"] = legacy_reduction(*old, given["reduction"])
+        return function(**given)
+
+    wrapper.__signature__ = signature  # type: ignore[attr-defined]
+    return wrapper
+
+
+hinge_embedding_loss = _with_legacy(margin_loss.hinge_embedding_loss)
+margin_ranking_loss = _with_legacy(margin_loss.margin_ranking_loss)
+soft_margin_loss = _with_legacy(margin_loss.soft_margin_loss)
+cosine_embedding_loss = _with_legacy(margin_loss.cosine_embedding_loss)
+triplet_margin_loss = _with_legacy(margin_loss.triplet_margin_loss)
+multi_margin_loss = _with_legacy(margin_loss.multi_margin_loss)
+multilabel_margin_loss = _with_legacy(margin_loss.multilabel_margin_loss)
+multilabel_soft_margin_loss = _with_legacy(margin_loss.multilabel_soft_margin_loss)
+
+
+def kl_div(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Tensor:
+    """The Kullback-Leibler divergence; see :func:`deepgpu.ops.likelihood_loss.kl_div`.
+
+    ``size_average`` and ``reduce`` are PyTorch's deprecated forms of ``reduction``.
+    """
+    how = legacy_reduction(size_average, reduce, reduction)
+    if how == "mean":
+        warnings.warn(
+            "reduction: 'mean' divides the total loss by both the batch size and the support size. 'batchmean' divides "
+            "only by the batch size, and aligns with the KL div math definition. 'mean' will be changed to behave the "
+            "same as 'batchmean' in the next major release.",
+            stacklevel=2,
+        )
+    return likelihood_loss.kl_div(input, target, how, log_target)
+
+
+def poisson_nll_loss(
+    input: Tensor,
+    target: Tensor,
+    log_input: bool = True,
+    full: bool = False,
+    size_average: bool | None = None,
+    eps: float = 1e-8,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """The likelihood of Poisson's distribution; see :func:`deepgpu.ops.likelihood_loss.poisson_nll_loss`.
+
+    ``size_average`` and ``reduce`` are PyTorch's deprecated forms of ``reduction``.
+    """
+    how = legacy_reduction(size_average, reduce, reduction)
+    return likelihood_loss.poisson_nll_loss(input, target, log_input, full, eps, how)
