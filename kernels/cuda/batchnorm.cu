@@ -7,7 +7,8 @@
 //          a large common offset does not cancel.
 // Tiling   256 threads, tx of them (a power of two) side by side with V channels each, ty = 256 / tx rows deep; a block is
 //          tx * V channels of one chunk. V * sizeof(T) = 16 bytes where the channels allow it.
-// Bytes    forward: x twice, y once: 3 * sizeof(T) an element; backward: gy and x twice, gx once: 5 * sizeof(T).
+// Bytes    forward: x twice, y once, and the residual if there is one: 3 or 4 * sizeof(T) an element; backward:
+//          gy and x twice, gx once: 5 * sizeof(T).
 // Flops    forward 5 an element, backward 10; accumulated in float (double for double) whatever T is.
 // Roofline bound by memory: 85 % of the copy rate is to be expected on an H100; less where x of both passes fits into L2.
 #include <numeric.cuh>
@@ -61,9 +62,9 @@ template <class T> __device__ __forceinline__ T reciprocal_root(T x) { return T(
 }  // namespace
 
 // Mean of each chunk, and the sum of squared deviations from it: partial[2][chunks][C].
-// judge batchnorm_statistics: registers <= 96, shared <= 16384; !LDL
+// judge batchnorm_statistics: registers <= 80, shared <= 16384; !LDL
 template <class T, int V>
-__global__ void __launch_bounds__(256) batchnorm_statistics(
+__global__ void __launch_bounds__(256, 2) batchnorm_statistics(
     const T* __restrict__ x, Accumulator<T>* __restrict__ partial, long long M, int C, int rows_of_chunk) {
   using A = Accumulator<T>;
   __shared__ A scratch[2 * 256 * V];
@@ -86,21 +87,21 @@ __global__ void __launch_bounds__(256) batchnorm_statistics(
   }
   add_rows<V>(sum, square, scratch);
   if (threadIdx.y == 0 && p.inside) {
-    const A n = static_cast<A>(p.end - start);
+    const A share = A(1) / static_cast<A>(p.end - start);
     A* const mean = partial + static_cast<long long>(blockIdx.y) * C + p.channel;
     A* const deviation = mean + static_cast<long long>(gridDim.y) * C;
 #pragma unroll
     for (int j = 0; j < V; j++) {
-      mean[j] = shift[j] + sum[j] / n;
-      deviation[j] = square[j] - sum[j] * (sum[j] / n);
+      mean[j] = shift[j] + sum[j] * share;
+      deviation[j] = square[j] - sum[j] * (sum[j] * share);
     }
   }
 }
 
 // The statistics of all rows from those of the chunks, a thread a channel.
-// judge batchnorm_merge: registers <= 40; !LDL
+// judge batchnorm_merge: registers <= 64; !LDL
 template <class A>
-__global__ void __launch_bounds__(128) batchnorm_merge(const A* __restrict__ partial, A* __restrict__ mean,
+__global__ void __launch_bounds__(128, 4) batchnorm_merge(const A* __restrict__ partial, A* __restrict__ mean,
                                                        A* __restrict__ var, long long M, int C, int chunks,
                                                        int rows_of_chunk) {
   const int c = blockIdx.x * 128 + threadIdx.x;
@@ -118,13 +119,15 @@ __global__ void __launch_bounds__(128) batchnorm_merge(const A* __restrict__ par
   var[c] = s > A(0) || s != s ? s / n : A(0);
 }
 
-// y = (x - mean) / sqrt(var + eps) * weight + bias; no weight is 1, no bias 0.
-// judge batchnorm_apply: registers <= 64; !LDL
+// y = (x - mean) / sqrt(var + eps) * weight + bias; no weight is 1, no bias 0. Then, each rounded as a pass of its own would,
+// the sum with the residual, if there is one, and the limits; a limit that is NaN limits nothing.
+// judge batchnorm_apply: registers <= 80; !LDL
 template <class T, int V>
-__global__ void __launch_bounds__(256)
+__global__ void __launch_bounds__(256, 2)
     batchnorm_apply(const T* __restrict__ x, T* __restrict__ y, const Accumulator<T>* __restrict__ weight,
                     const Accumulator<T>* __restrict__ bias, const Accumulator<T>* __restrict__ mean,
-                    const Accumulator<T>* __restrict__ var, Accumulator<T> eps, long long M, int C, int rows_of_chunk) {
+                    const Accumulator<T>* __restrict__ var, Accumulator<T> eps, const T* __restrict__ residual,
+                    Accumulator<T> low, Accumulator<T> high, long long M, int C, int rows_of_chunk) {
   using A = Accumulator<T>;
   const Place p = place<V>(C, M, rows_of_chunk);
   if (!p.inside) return;
@@ -136,17 +139,25 @@ __global__ void __launch_bounds__(256)
     shift[j] = bias ? bias[p.channel + j] : A(0);
   }
   for (long long m = p.first; m < p.end; m += p.step) {
-    Vector<T, V> v = *reinterpret_cast<const Vector<T, V>*>(x + m * C + p.channel);
+    const long long at = m * C + p.channel;
+    Vector<T, V> v = *reinterpret_cast<const Vector<T, V>*>(x + at), r = {};
+    if (residual) r = *reinterpret_cast<const Vector<T, V>*>(residual + at);
 #pragma unroll
-    for (int j = 0; j < V; j++) v.v[j] = narrow<T>((widen(v.v[j]) - center[j]) * scale[j] + shift[j]);
-    *reinterpret_cast<Vector<T, V>*>(y + m * C + p.channel) = v;
+    for (int j = 0; j < V; j++) {
+      T t = narrow<T>((widen(v.v[j]) - center[j]) * scale[j] + shift[j]);
+      if (residual) t = narrow<T>(widen(t) + widen(r.v[j]));
+      A a = widen(t);
+      a = a < low ? low : a;
+      v.v[j] = narrow<T>(a > high ? high : a);
+    }
+    *reinterpret_cast<Vector<T, V>*>(y + at) = v;
   }
 }
 
 // Sums over the rows of each chunk: of gy, and of gy * (x - mean) / sqrt(var + eps): partial[2][chunks][C].
-// judge batchnorm_backward_sums: registers <= 96, shared <= 16384; !LDL
+// judge batchnorm_backward_sums: registers <= 80, shared <= 16384; !LDL
 template <class T, int V>
-__global__ void __launch_bounds__(256) batchnorm_backward_sums(
+__global__ void __launch_bounds__(256, 2) batchnorm_backward_sums(
     const T* __restrict__ gy, const T* __restrict__ x, const Accumulator<T>* __restrict__ mean,
     const Accumulator<T>* __restrict__ var, Accumulator<T> eps, Accumulator<T>* __restrict__ partial, long long M, int C,
     int rows_of_chunk) {
@@ -180,9 +191,9 @@ __global__ void __launch_bounds__(256) batchnorm_backward_sums(
 }
 
 // Adds up the chunks, a thread a channel.
-// judge batchnorm_backward_merge: registers <= 40; !LDL
+// judge batchnorm_backward_merge: registers <= 96; !LDL
 template <class A>
-__global__ void __launch_bounds__(128) batchnorm_backward_merge(const A* __restrict__ partial, A* __restrict__ gweight,
+__global__ void __launch_bounds__(128, 4) batchnorm_backward_merge(const A* __restrict__ partial, A* __restrict__ gweight,
                                                                 A* __restrict__ gbias, int C, int chunks) {
   const int c = blockIdx.x * 128 + threadIdx.x;
   if (c >= C) return;
@@ -196,9 +207,9 @@ __global__ void __launch_bounds__(128) batchnorm_backward_merge(const A* __restr
 }
 
 // gx = weight / sqrt(var + eps) * (gy - (gbias + xhat * gweight) / M); without training the statistics are constants.
-// judge batchnorm_backward_apply: registers <= 96; !LDL
+// judge batchnorm_backward_apply: registers <= 80; !LDL
 template <class T, int V, bool TRAINING>
-__global__ void __launch_bounds__(256) batchnorm_backward_apply(
+__global__ void __launch_bounds__(256, 2) batchnorm_backward_apply(
     const T* __restrict__ gy, const T* __restrict__ x, T* __restrict__ gx, const Accumulator<T>* __restrict__ weight,
     const Accumulator<T>* __restrict__ mean, const Accumulator<T>* __restrict__ var,
     const Accumulator<T>* __restrict__ gweight, const Accumulator<T>* __restrict__ gbias, Accumulator<T> eps,
@@ -207,13 +218,14 @@ __global__ void __launch_bounds__(256) batchnorm_backward_apply(
   const Place p = place<V>(C, M, rows_of_chunk);
   if (!p.inside) return;
   A scale[V], center[V], slope[V], offset[V];  // gx = scale * (gy - offset - slope * (x - center))
+  const A share = A(1) / static_cast<A>(M);
 #pragma unroll
   for (int j = 0; j < V; j++) {
     const A invstd = reciprocal_root(var[p.channel + j] + eps);
     scale[j] = invstd * (weight ? weight[p.channel + j] : A(1));
     center[j] = mean[p.channel + j];
-    slope[j] = TRAINING ? gweight[p.channel + j] * invstd / static_cast<A>(M) : A(0);
-    offset[j] = TRAINING ? gbias[p.channel + j] / static_cast<A>(M) : A(0);
+    slope[j] = TRAINING ? gweight[p.channel + j] * invstd * share : A(0);
+    offset[j] = TRAINING ? gbias[p.channel + j] * share : A(0);
   }
   for (long long m = p.first; m < p.end; m += p.step) {
     Vector<T, V> g = *reinterpret_cast<const Vector<T, V>*>(gy + m * C + p.channel);
