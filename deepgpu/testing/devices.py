@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 
 from deepgpu.backends import cudnn
 from deepgpu.backends.cuda import runtime
 
 
-def emulated_cuda() -> AbstractContextManager[None]:
+@contextlib.contextmanager
+def emulated_cuda(*, check: bool = False, seed: int = 0) -> Iterator[None]:
     """Inside, device "cuda" exists on every machine: the CUDA backend on the CPU, its kernels in the emulator.
 
     Arrays on it are as strict as a GPU's: they mix with none of the host, and are not converted implicitly. As
     ``DEEPGPU_CUDA=emulate`` does for a whole process. Needs g++ and NVIDIA's headers.
+
+    Parameters
+    ----------
+    check
+        Check every access of every kernel: races, bounds, memory that is read before it is written. Much slower.
+    seed
+        The schedule of blocks, warps and lanes: 0 ascending, 1 descending, others random.
 
     Examples
     --------
     >>> with dg.testing.emulated_cuda():
     ...     x = dg.ones(2, 3, device="cuda")
     """
-    return runtime.emulated()
+    emulator = importlib.import_module("deepgpu.backends.cuda.emulator")
+    with runtime.emulated(), emulator.launches(seed, check):
+        yield
 
 
 @contextlib.contextmanager

@@ -7,11 +7,12 @@ configurations, dtypes and layouts run in tests.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import os
 import types
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,8 @@ def __getattr__(name: str) -> Any:
 
 def empty(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
     """Uninitialised memory: NaN, so that what reads it computes nonsense instead of looking right."""
+    if _launches.check:  # who reads it before it is written is told so
+        return ndarray(importlib.import_module("deepgpu.kernels.emulator").empty(shape, dtype))
     host = np.empty(shape, dtype, order)  # type: ignore[call-overload]
     return ndarray(_poisoned(host))
 
@@ -129,6 +132,30 @@ lib = types.SimpleNamespace(stride_tricks=types.SimpleNamespace(as_strided=on_de
 newaxis = None
 
 
+# --- how kernels run ------------------------------------------------------------------------------------------------
+
+
+class _Launches:
+    """What all launches have in common."""
+
+    seed = 0
+    check = False
+
+
+_launches = _Launches()
+
+
+@contextlib.contextmanager
+def launches(seed: int = 0, check: bool = False) -> Iterator[None]:
+    """Inside, kernels run under another schedule, and with all accesses checked."""
+    before = _launches.seed, _launches.check
+    _launches.seed, _launches.check = seed, check
+    try:
+        yield
+    finally:
+        _launches.seed, _launches.check = before
+
+
 # --- kernels --------------------------------------------------------------------------------------------------------
 
 
@@ -159,8 +186,19 @@ class RawKernel:
     def max_dynamic_shared_size_bytes(self, size: int) -> None:
         self._kernel.max_dynamic_shared_size_bytes = size
 
-    def __call__(self, grid: Sequence[int], block: Sequence[int], args: Sequence[Any], *, shared_mem: int = 0) -> None:
-        self._kernel(grid, block, [self._argument(a) for a in args], shared_mem=shared_mem)
+    def __call__(
+        self,
+        grid: Sequence[int],
+        block: Sequence[int],
+        args: Sequence[Any],
+        *,
+        shared_mem: int = 0,
+        reachable: Sequence[ndarray] = (),
+    ) -> None:
+        self._kernel.module.check = _launches.check
+        hosts = [x._host for x in reachable]
+        arguments = [self._argument(a) for a in args]
+        self._kernel(grid, block, arguments, shared_mem=shared_mem, seed=_launches.seed, reachable=hosts)
 
     def _argument(self, x: Any) -> Any:
         if isinstance(x, ndarray):

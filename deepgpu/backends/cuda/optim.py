@@ -111,7 +111,8 @@ def _launch(xp: Any, rule: str, dtype: np.dtype, lists: Sequence[Any], **options
     number = accumulation_dtype(dtype)
     expression = f"optimize<{name}, {rule}<{C_TYPES[number.name]}>>"
     args = (tensors, pieces, _options(rule, number, options))
-    runtime.launch("optim.cu", expression, (pieces.shape[0],), (256,), args)
+    reachable = [x for arrays in (params, grads, *states) for x in arrays or ()]
+    runtime.launch("optim.cu", expression, (pieces.shape[0],), (256,), args, reachable=reachable)
 
 
 def _laid_out_as(xp: Any, grad: Array, param: Array) -> Array:

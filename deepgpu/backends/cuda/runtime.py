@@ -11,7 +11,7 @@ import functools
 import hashlib
 import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,7 @@ def launch(
     block: tuple[int, ...],
     args: tuple[Any, ...],
     shared_bytes: int = 0,
+    reachable: Sequence[Any] = (),
 ) -> None:
     """Launch a kernel of ``kernels/cuda`` on the current device and stream; it is compiled at its first launch.
 
@@ -124,6 +125,8 @@ def launch(
         ``np.int32(n)`` or ``np.float32(eps)``; a structure is a structured NumPy scalar.
     shared_bytes
         Dynamic shared memory, beyond 48 KiB too.
+    reachable
+        Arrays whose addresses stand in other arrays: the emulator's checks want to know them.
 
     Raises
     ------
@@ -137,7 +140,10 @@ def launch(
         kernel.max_dynamic_shared_size_bytes = shared_bytes
     # CuPy passes structures by value as arrays of one element
     values = tuple([np.asarray(a) if isinstance(a, np.void) else a for a in args])
-    kernel(grid, block, values, shared_mem=shared_bytes)
+    if reachable and _emulating:
+        kernel(grid, block, values, shared_mem=shared_bytes, reachable=reachable)
+    else:
+        kernel(grid, block, values, shared_mem=shared_bytes)
 
 
 @functools.cache
