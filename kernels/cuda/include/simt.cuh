@@ -33,10 +33,10 @@ struct SimtTile {
   static __device__ __forceinline__ int column(int j) { return (j / 4 * ACROSS + threadIdx.x % ACROSS) * 4 + j % 4; }
 };
 
-template <class A, int N, class S>
-__device__ __forceinline__ void simt_put(A (*lines)[S::MN + 4], const typename S::T (&elements)[N]) {
+template <class S, class A, int LINE>
+__device__ __forceinline__ void simt_put(A (&lines)[S::BK][LINE], const typename S::T (&elements)[S::N]) {
 #pragma unroll
-  for (int i = 0; i < N; i++) {
+  for (int i = 0; i < S::N; i++) {
     const int k = S::ORDER == K_MAJOR ? S::column() : S::row(i), m = S::ORDER == K_MAJOR ? S::row(i) : S::column();
     lines[k][m] = widen(elements[i]);
   }
@@ -66,8 +66,8 @@ __device__ __forceinline__ void simt_mainloop(typename C::A (&sum)[C::TM][C::TN]
   if (k_tiles <= 0) return;
   simt_get<IterA>(next_a, iter_a, k_begin);
   simt_get<IterB>(next_b, iter_b, k_begin);
-  simt_put<A, IterA::N, IterA>(shared.a[0], next_a);
-  simt_put<A, IterB::N, IterB>(shared.b[0], next_b);
+  simt_put<IterA>(shared.a[0], next_a);
+  simt_put<IterB>(shared.b[0], next_b);
   __syncthreads();
 #pragma unroll 1
   for (int t = 0; t < k_tiles; t++) {
@@ -90,8 +90,8 @@ __device__ __forceinline__ void simt_mainloop(typename C::A (&sum)[C::TM][C::TN]
         for (int j = 0; j < C::TN; j++) sum[i][j] += a[i / 4].v[i % 4] * b[j / 4].v[j % 4];
     }
     if (more) {  // into the buffer that everybody left before the last barrier
-      simt_put<A, IterA::N, IterA>(shared.a[now ^ 1], next_a);
-      simt_put<A, IterB::N, IterB>(shared.b[now ^ 1], next_b);
+      simt_put<IterA>(shared.a[now ^ 1], next_a);
+      simt_put<IterB>(shared.b[now ^ 1], next_b);
     }
     __syncthreads();
   }

@@ -57,6 +57,12 @@ class Launcher:
                 )
                 self.modules.update({(file, kernel): module for kernel in some})
 
+    def remove_compiled(self) -> None:
+        """Delete what was compiled from the cache: nobody will ask for a mutant again."""
+        for module in set(self.modules.values()):
+            for build in module._builds.values():
+                build.compiled.path.unlink(missing_ok=True)
+
     def __call__(self, plan: Plan, seed: int = 1, **arrays: np.ndarray | None) -> None:
         """Run a plan's launches in order."""
         if plan.workspace:
