@@ -444,15 +444,20 @@ from deepgpu.ops.similarity import (
     cosine_similarity,
     pairwise_distance,
 )
-from deepgpu.ops.likelihood_loss import (
-    kl_div,
-    poisson_nll_loss,
+from deepgpu.ops.conv_nd import (
+    conv1d,
+    conv3d,
 )
-from deepgpu.ops.margin_loss import (
-    cosine_embedding_loss,
-    hinge_embedding_loss,
-    margin_ranking_loss,
-    triplet_margin_loss,
+from deepgpu.ops.conv_transpose import (
+    conv_transpose1d,
+    conv_transpose2d,
+)
+from deepgpu.ops.pool_nd import (
+    adaptive_avg_pool1d,
+    adaptive_max_pool1d,
+    avg_pool1d,
+    max_pool1d,
+    max_pool3d,
 )
 from deepgpu.printing import set_printoptions
 from deepgpu.random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state

@@ -124,3 +124,38 @@ def _channels(name: str, input: Tensor, leading: int, p: float, training: bool, 
         return input
     shape = input._data.shape[:leading]
     return _dropped(name, input, (*shape, *[1] * (input._data.ndim - leading)), p, inplace)
+
+
+ALPHA_DROP = -1.7580993408473766
+"""What SELU tends to for large negative inputs."""
+
+
+def _alpha(name: str, input: Tensor, shape: tuple[int, ...], p: float, training: bool, inplace: bool) -> Tensor:
+    _check_probability(name, p)
+    if not training or p == 0:
+        return input
+    if p == 1:
+        out = input * 0.0
+    else:
+        kept = rand(shape, dtype=dtypes.float32, device=input.device) >= p
+        scale = ((1 - p) * (1 + p * ALPHA_DROP**2)) ** -0.5
+        out = input.where(kept.expand(*input.shape), ALPHA_DROP) * scale - scale * p * ALPHA_DROP
+    return assign(input, out, f"{name}_") if inplace else out
+
+
+@op
+def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+    """Set elements to SELU's lower limit, and scale and shift all so that mean and variance stay (arXiv 1706.02515).
+
+    See :func:`dropout`.
+    """
+    return _alpha("alpha_dropout", input, tuple(input.shape), p, training, inplace)
+
+
+@op
+def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+    """:func:`alpha_dropout` of whole channels of ``(N, C, ...)``."""
+    shape = input._data.shape
+    if len(shape) < 2:
+        raise RuntimeError(takes("feature_alpha_dropout", "input", "(N, C, ...)", f"shape {tuple(shape)}"))
+    return _alpha("feature_alpha_dropout", input, (*shape[:2], *[1] * (len(shape) - 2)), p, training, inplace)

@@ -80,19 +80,19 @@ def gaussian_nll_loss(
         The smallest variance; smaller ones count as this, with the gradient they would have.
     """
     name = "gaussian_nll_loss"
-    if not isinstance(var, Tensor):
-        if var < 0:
-            raise ValueError(takes(name, "var", "numbers that are not negative", var))
-        var = input.new_full(input.shape, var)
-    if bool((var._data < 0).any()):
-        raise ValueError(takes(name, "var", "numbers that are not negative", float(var._data.min())))
-    if var.shape != input.shape:
-        if input._data.shape[:-1] == var._data.shape:
-            var = var.unsqueeze(-1)
-        elif input._data.shape[:-1] != var._data.shape[:-1] or var._data.shape[-1] != 1:
+    if isinstance(var, Tensor):
+        variance = var
+    else:
+        variance = input.new_full(input.shape, var)
+    if bool((variance._data < 0).any()):
+        raise ValueError(takes(name, "var", "numbers that are not negative", float(variance._data.min())))
+    if variance.shape != input.shape:
+        if input._data.shape[:-1] == variance._data.shape:
+            variance = variance.unsqueeze(-1)
+        elif input._data.shape[:-1] != variance._data.shape[:-1] or variance._data.shape[-1] != 1:
             expected = f"the shape of `input`, {tuple(input.shape)}, up to the last dimension"
-            raise ValueError(takes(name, "var", expected, f"shape {tuple(var.shape)}"))
-    limited = var + (var.detach().clamp(min=eps) - var.detach())
+            raise ValueError(takes(name, "var", expected, f"shape {tuple(variance.shape)}"))
+    limited = variance + (variance.detach().clamp(min=eps) - variance.detach())
     difference = input - target
     loss = 0.5 * (limited.log() + difference * difference / limited)
     if full:

@@ -33,6 +33,29 @@ LAYERS = [
     ("nn.BatchNorm2d(4, momentum=None)", IMAGE),
     ("nn.BatchNorm2d(4, track_running_stats=False)", IMAGE),
     ("nn.BatchNorm3d(4)", (2, 4, 3, 2, 5)),
+    ("nn.Conv1d(4, 6, 3, stride=2, padding=1)", (2, 4, 9)),
+    ("nn.Conv1d(4, 4, 3, padding='same', padding_mode='circular', groups=2)", (4, 9)),
+    ("nn.Conv3d(2, 4, (2, 3, 1), padding=(1, 0, 0), bias=False)", (2, 2, 4, 5, 3)),
+    ("nn.ConvTranspose1d(4, 6, 3, stride=2, padding=1, output_padding=1)", (2, 4, 5)),
+    ("nn.ConvTranspose2d(4, 6, 3, 2)", IMAGE),
+    ("nn.ConvTranspose2d(4, 4, (3, 2), (2, 1), 1, (1, 0), groups=2, bias=False, dilation=2)", IMAGE),
+    ("nn.MaxPool1d(3, 2)", (2, 4, 9)),
+    ("nn.MaxPool3d(2, padding=1)", (2, 4, 5, 4, 6)),
+    ("nn.AvgPool1d(3, 2, 1)", (2, 4, 9)),
+    ("nn.AvgPool3d((2, 1, 3))", (2, 4, 5, 4, 6)),
+    ("nn.AdaptiveAvgPool1d(4)", (2, 4, 9)),
+    ("nn.AdaptiveAvgPool3d((2, None, 1))", (2, 4, 5, 4, 6)),
+    ("nn.AdaptiveMaxPool1d(4)", (2, 4, 9)),
+    ("nn.AdaptiveMaxPool3d(2)", (2, 4, 5, 4, 6)),
+    ("nn.LPPool1d(2, 3)", (2, 4, 9)),
+    ("nn.LPPool2d(2, 3, stride=2)", IMAGE),
+    ("nn.LPPool3d(2, 2)", (2, 4, 5, 4, 6)),
+    ("nn.Upsample(scale_factor=2)", IMAGE),
+    ("nn.Upsample((5, 6), mode='bilinear', align_corners=True)", IMAGE),
+    ("nn.UpsamplingNearest2d(scale_factor=2)", IMAGE),
+    ("nn.UpsamplingBilinear2d(size=(4, 5))", IMAGE),
+    ("nn.Unfold((2, 3), padding=1, stride=2)", IMAGE),
+    ("nn.Fold((5, 4), (2, 3), 1, (1, 0), (2, 1))", (2, 6, 6)),
     ("nn.LayerNorm(8)", IMAGE),
     ("nn.LayerNorm((9, 8), bias=False)", IMAGE),
     ("nn.LayerNorm([4, 9, 8], elementwise_affine=False)", IMAGE),
@@ -66,6 +89,10 @@ LAYERS = [
     ("nn.Dropout(0.0)", IMAGE),
     ("nn.Dropout(1)", IMAGE),
     ("nn.Dropout2d(0.0, True)", IMAGE),
+    ("nn.Dropout1d(0.0)", (2, 4, 9)),
+    ("nn.Dropout3d(1)", (2, 4, 3, 2, 2)),
+    ("nn.AlphaDropout(0.0)", IMAGE),
+    ("nn.FeatureAlphaDropout(1)", IMAGE),
     ("nn.ReLU()", IMAGE),
     ("nn.ReLU(inplace=True)", IMAGE),
     ("nn.ReLU6()", IMAGE),
@@ -200,6 +227,22 @@ def test_distances_are_their_torch_twins(source):
     assert repr(mine) == plain(repr(theirs))
     a, b = np.random.default_rng(0).standard_normal((2, 3, 4))
     close(mine(dg.tensor(a), dg.tensor(b)), theirs(torch.tensor(a), torch.tensor(b)), 1e-12, "output")
+
+
+def test_max_unpooling_and_output_sizes():
+    x, own = _inputs(IMAGE, torch.float32, False)
+    results = []
+    for library, given in ((torch, x), (dg, own)):
+        y, places = library.nn.MaxPool2d(2, return_indices=True)(given)
+        unpool = library.nn.MaxUnpool2d(2)
+        up = library.nn.ConvTranspose2d(4, 4, 3, stride=2, padding=1)
+        results.append(
+            (repr(unpool), unpool(y, places, output_size=given.shape), up(given, output_size=(17, 16)).shape)
+        )
+    (text, expected, size), (own_text, actual, own_size) = results
+    assert own_text == text
+    assert tuple(own_size) == tuple(size)
+    close(actual, expected, 1e-6, "unpooled")
 
 
 @pytest.mark.parametrize("source", ["nn.MaxPool2d(2, return_indices=True)", "nn.AdaptiveMaxPool2d(3, True)"])

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import deepgpu as dg
+import deepgpu.nn.functional as F
 from deepgpu.ops.dropout import dropout, dropout1d, dropout2d, dropout3d
 from deepgpu.ops.op import REGISTRY
 from deepgpu.testing import FLOATING, Failure, Maker, OpEntry, OpTests, Sample
@@ -77,6 +78,12 @@ def masked(name: str) -> Callable[..., torch.Tensor]:
     return function
 
 
+def settled(make: Maker) -> Iterator[Sample]:
+    """Nothing is left to chance."""
+    for p, training in ((0.0, True), (1.0, True), (0.5, False)):
+        yield Sample(make(2, 3, 4), p, training)
+
+
 ENTRIES = [
     OpEntry("dropout", certain(*SHAPES), errors("dropout", (3,)), dtypes=FLOATING, keeps_layout=True),
     OpEntry("dropout", special, variant="special", dtypes=FLOATING, differentiable=False),
@@ -93,6 +100,7 @@ ENTRIES = [
         )
         for name, shapes in {"dropout": SHAPES, **CHANNELS}.items()
     ],
+    *[OpEntry(name, settled, dtypes=FLOATING[:2]) for name in ("alpha_dropout", "feature_alpha_dropout")],
 ]
 
 
@@ -193,3 +201,17 @@ def test_unbatched_channels() -> None:
         y = function(dg.ones(*shape)).numpy().reshape(100, -1)
         assert np.all(y == y[:, :1])
         assert 0 < (y == 0).mean() < 1
+
+
+@pytest.mark.parametrize("name", ["alpha_dropout", "feature_alpha_dropout"])
+def test_alpha_dropout_keeps_mean_and_variance(name: str) -> None:
+    dg.manual_seed(0)
+    x = dg.randn(400, 250, 4)
+    y = getattr(F, name)(x, 0.3, training=True)
+    lowest = np.float32(y.min().item())
+    dropped = y.numpy() <= lowest + 1e-6
+    assert abs(dropped.mean() - 0.3) < 0.01
+    assert abs(y.mean().item()) < 0.02
+    assert abs(y.var().item() - 1) < 0.02
+    if name == "feature_alpha_dropout":
+        np.testing.assert_array_equal(dropped.all(-1), dropped.any(-1))

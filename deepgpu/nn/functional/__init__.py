@@ -46,9 +46,13 @@ from deepgpu.nn.functional.loss import (
 )
 from deepgpu.ops.activation import gelu, glu, logsigmoid, prelu, softplus, softsign, tanhshrink
 from deepgpu.ops.conv import conv2d
+from deepgpu.ops.conv_nd import conv1d, conv3d
+from deepgpu.ops.conv_transpose import conv_transpose1d, conv_transpose2d
 from deepgpu.ops.ctc import ctc_loss
-from deepgpu.ops.dropout import dropout, dropout1d, dropout2d, dropout3d
+from deepgpu.ops.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from deepgpu.ops.embedding import embedding, embedding_bag
+from deepgpu.ops.im2col import fold, unfold
+from deepgpu.ops.interpolation import interpolate, upsample
 from deepgpu.ops.likelihood_loss import gaussian_nll_loss
 from deepgpu.ops.linear_algebra import pdist
 from deepgpu.ops.loss import one_hot
@@ -59,6 +63,22 @@ from deepgpu.ops.normalization import group_norm, instance_norm, layer_norm, loc
 from deepgpu.ops.pad import pad
 from deepgpu.ops.pointwise import sigmoid
 from deepgpu.ops.pool import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d
+from deepgpu.ops.pool_nd import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool3d,
+    avg_pool1d,
+    avg_pool3d,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+    max_pool1d,
+    max_pool3d,
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
+)
 from deepgpu.ops.shrinkage import gumbel_softmax, hardshrink, rrelu, softshrink
 from deepgpu.ops.shuffling import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from deepgpu.ops.similarity import cosine_similarity, normalize, pairwise_distance

@@ -57,12 +57,16 @@ class _ConvNd(Module):
         self.dilation = dilation
         self.groups = groups
         self.padding_mode = padding_mode
-        self.weight = Parameter(empty(out_channels, in_channels // groups, *kernel_size, device=device, dtype=dtype))
+        self.weight = Parameter(empty(*self._channels(), *kernel_size, device=device, dtype=dtype))
         if bias:
             self.bias = Parameter(empty(out_channels, device=device, dtype=dtype))
         else:
             self.register_parameter("bias", None)
         self.reset_parameters()
+
+    def _channels(self) -> tuple[int, int]:
+        """The first two sizes of the weight."""
+        return self.out_channels, self.in_channels // self.groups
 
     def reset_parameters(self) -> None:
         """Draw new initial values."""

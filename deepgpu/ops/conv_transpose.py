@@ -1,0 +1,105 @@
+"""Transposed convolution: the gradient of a convolution with respect to its input, as an op of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deepgpu.errors import takes
+from deepgpu.ops.conv import Conv2dDgrad, Geometry
+from deepgpu.ops.conv_nd import batched, numbers
+from deepgpu.ops.op import op
+from deepgpu.tensor import Tensor
+
+
+@op
+def conv_transpose2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+    output_padding: int | Sequence[int] = 0,
+    groups: int = 1,
+    dilation: int | Sequence[int] = 1,
+) -> Tensor:
+    """2-d transposed convolution.
+
+    Parameters
+    ----------
+    input
+        ``(N, K, P, Q)`` or ``(K, P, Q)``
+    weight
+        ``(K, C / groups, R, S)``
+    bias
+        ``(C,)``
+    stride, padding, dilation, groups
+        Those of the convolution whose input's gradient this is.
+    output_padding
+        Rows and columns more at the end; less than ``stride`` or ``dilation``.
+
+    Returns
+    -------
+    Tensor
+        ``(N, C, H, W)`` with ``H = (P - 1) stride - 2 padding + dilation (R - 1) + output_padding + 1``
+    """
+    return _transposed("conv_transpose2d", input, weight, bias, stride, padding, output_padding, groups, dilation, 2)
+
+
+@op
+def conv_transpose1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+    output_padding: int | Sequence[int] = 0,
+    groups: int = 1,
+    dilation: int | Sequence[int] = 1,
+) -> Tensor:
+    """1-d transposed convolution of ``(N, K, P)`` or ``(K, P)``; see :func:`conv_transpose2d`."""
+    return _transposed("conv_transpose1d", input, weight, bias, stride, padding, output_padding, groups, dilation, 1)
+
+
+def _transposed(
+    name: str,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: int | Sequence[int],
+    padding: int | Sequence[int],
+    output_padding: int | Sequence[int],
+    groups: int,
+    dilation: int | Sequence[int],
+    ndim: int,
+) -> Tensor:
+    x = batched(name, input, weight, ndim)
+    s, d = numbers(stride, ndim, name, "stride", 1), numbers(dilation, ndim, name, "dilation", 1)
+    p = numbers(padding, ndim, name, "padding", 0)
+    extra = numbers(output_padding, ndim, name, "output_padding", 0)
+    channels = weight._data.shape[1] * groups
+    if groups < 1 or x._data.shape[1] != weight._data.shape[0] or weight._data.shape[0] % max(groups, 1):
+        expected = f"{weight._data.shape[0]} channels, divisible by {groups} groups, for a weight {tuple(weight.shape)}"
+        raise RuntimeError(takes(name, "input", expected, f"shape {tuple(input.shape)}"))
+    if bias is not None and bias._data.shape != (channels,):
+        raise RuntimeError(takes(name, "bias", f"shape ({channels},)", f"shape {tuple(bias.shape)}"))
+    for argument, t in (("weight", weight), ("bias", bias)):
+        if t is not None and t._data.dtype != input._data.dtype:
+            raise RuntimeError(takes(name, argument, f"the dtype of `input`, {input.dtype}", t.dtype))
+    if any(e >= max(a, b) for e, a, b in zip(extra, s, d, strict=True)):
+        expected = "less than `stride` or `dilation`"
+        raise RuntimeError(takes(name, "output_padding", expected, f"{extra} with stride {s} and dilation {d}"))
+    parts = zip(x._data.shape[2:], weight._data.shape[2:], s, p, d, extra, strict=True)
+    size = tuple([(n - 1) * a - 2 * b + c * (k - 1) + e + 1 for n, k, a, b, c, e in parts])
+    if min(size) < 1 or 0 in x._data.shape[2:]:
+        raise RuntimeError(takes(name, "input", "sizes whose result is not empty", f"shape {tuple(input.shape)}"))
+    w = weight
+    if ndim == 1:
+        x, w, size = x.unsqueeze(2), w.unsqueeze(2), (1, *size)
+        s, p, d = (1, *s), (0, *p), (1, *d)
+    geometry = Geometry((s[0], s[1]), (p[0], p[1]), (d[0], d[1]), groups)
+    y = Conv2dDgrad(geometry, (size[0], size[1]))(x, w)
+    if ndim == 1:
+        y = y.squeeze(2)
+    if bias is not None:
+        y = y + bias.reshape(channels, *[1] * ndim)
+    return y if input._data.ndim == ndim + 2 else y.squeeze(0)
