@@ -11,6 +11,7 @@ import contextlib
 import gc
 import importlib
 import os
+import re
 import types
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -165,6 +166,8 @@ class RawModule:
     def __init__(self, code: str, options: Sequence[str] = (), name_expressions: Sequence[str] | None = None) -> None:
         emulator = importlib.import_module("deepgpu.kernels.emulator")
         self._module = emulator.RawModule(code, options=options, name_expressions=name_expressions)
+        if named := re.match(r'#line 1 "(.+)"\n', code):  # errors name the file, as the compiler would
+            self._module.name = named[1]
 
     def get_function(self, name: str) -> RawKernel:
         """The kernel of that name; compiles the module."""

@@ -153,7 +153,8 @@ def _kernel(kernel_file: str, name_expression: str, emulate: bool) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"`launch`: there is no kernel file {kernel_file!r} in {path.parent}")
     expressions = (name_expression,) if "<" in name_expression or "::" in name_expression else None
-    module = cupy().RawModule(code=path.read_text(), options=compiler_options(), name_expressions=expressions)
+    code = f'#line 1 "{kernel_file}"\n{path.read_text()}'  # so that messages name the file
+    module = cupy().RawModule(code=code, options=compiler_options(), name_expressions=expressions)
     try:
         return module.get_function(name_expression)
     except Exception as error:  # CuPy raises errors of its own, of NVRTC, of the driver and of the dynamic loader

@@ -7,6 +7,7 @@ import pytest
 
 from deepgpu.backends import registry
 from deepgpu.backends.base import Backend
+from deepgpu.testing import emulated_cuda
 
 from ..conftest import FakeDevice
 
@@ -43,22 +44,26 @@ def test_synchronize_waits_for_the_device(cuda):
     assert FakeDevice.synchronized == [1]
 
 
-def test_computes_like_the_cpu(cuda, rng_arrays):
-    """One op a family: the formulas themselves are judged in tests/backends/cpu, on NumPy."""
+def test_computes_like_the_cpu(rng_arrays):
+    """One op a family, in float64; tests/kernels/cuda judges the kernels, and the op tests the rest."""
     x, w, gy = rng_arrays((2, 4, 6, 6), (8, 2, 3, 3), (2, 8, 6, 6))
     cpu = registry.get("cpu")
     geometry = ((1, 1), (1, 1), (1, 1), 2)
-    for name, args in {
-        "matmul": (x, w[0, 0, 0, 0] * np.ones((6, 5))),
-        "conv2d_fprop": (x, w, None, *geometry),
-        "conv2d_dgrad": (gy, w, (6, 6), *geometry),
-        "conv2d_wgrad": (gy, x, (3, 3), *geometry),
-        "avg_pool2d": (x, (2, 2), (2, 2), (0, 0), (3, 3), True, None),
-        "relu": (x,),
-        "softmax": (x, 1),
-    }.items():
-        expected = getattr(cpu, name)(*args)
-        np.testing.assert_allclose(getattr(cuda, name)(*args), expected, rtol=1e-12, atol=1e-12, err_msg=name)
+    with emulated_cuda():
+        cuda = registry.get("cuda")
+        for name, args in {
+            "matmul": (x, w[0, 0, 0, 0] * np.ones((6, 5))),
+            "conv2d_fprop": (x, w, None, *geometry),
+            "conv2d_dgrad": (gy, w, (6, 6), *geometry),
+            "conv2d_wgrad": (gy, x, (3, 3), *geometry),
+            "avg_pool2d": (x, (2, 2), (2, 2), (0, 0), (3, 3), True, None),
+            "relu": (x,),
+            "softmax": (x, 1),
+        }.items():
+            expected = getattr(cpu, name)(*args)
+            there = [cuda.from_numpy(a) if isinstance(a, np.ndarray) else a for a in args]
+            got = cuda.to_numpy(getattr(cuda, name)(*there))
+            np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12, err_msg=name)
 
 
 @pytest.fixture

@@ -1,0 +1,86 @@
+"""Whole training steps on "cuda" (emulated without a GPU) are those of the CPU."""
+
+import numpy as np
+import pytest
+
+import deepgpu as dg
+import deepgpu.nn.functional as F
+from deepgpu import nn
+from deepgpu.testing import usable
+from deepgpu.vision.models import resnet20
+from deepgpu.vision.models.vgg import STAGES, make_layers
+
+
+def vgg11():
+    """Every layer of VGG-11's convolutional part, an eighth as wide, and a small classifier with dropout off."""
+    stages = [[channels // 8 for channels in stage] for stage in STAGES[11]]
+    head = [
+        nn.AdaptiveAvgPool2d((2, 2)),
+        nn.Flatten(),
+        nn.Linear(256, 32),
+        nn.ReLU(),
+        nn.Dropout(0.0),
+        nn.Linear(32, 10),
+    ]
+    return nn.Sequential(make_layers(stages), *head)
+
+
+NETWORKS = {"resnet20": (lambda: resnet20(num_classes=10), 12), "vgg11": (vgg11, 32)}
+OPTIMIZERS = {
+    "resnet20": lambda p: dg.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4),
+    "vgg11": lambda p: dg.optim.SGD(p, lr=0.05, weight_decay=5e-4),
+}
+
+
+def trained(name, device, steps=2):
+    """Losses, gradients of the first step, and the state after the last."""
+    build, size = NETWORKS[name]
+    dg.manual_seed(0)
+    net = build().to(device)
+    optimizer = OPTIMIZERS[name](net.parameters())
+    rng = np.random.default_rng(0)
+    x = dg.tensor(rng.standard_normal((3, 3, size, size)).astype(np.float32), device=device)
+    target = dg.tensor(rng.integers(0, 10, 3), device=device)
+    losses, gradients = [], None
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(x), target)
+        loss.backward()
+        gradients = gradients or {n: p.grad.cpu().numpy().copy() for n, p in net.named_parameters()}
+        optimizer.step()
+        losses.append(loss.item())
+    return losses, gradients, {n: t.detach().cpu().numpy() for n, t in net.state_dict().items()}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_training_steps(name, monkeypatch):
+    monkeypatch.setattr("deepgpu.pending.WORTH", 1)  # small images wait to be normalised, too
+    expected = trained(name, "cpu")
+    with usable("cuda"):
+        actual = trained(name, "cuda")
+    np.testing.assert_allclose(actual[0], expected[0], rtol=1e-4)
+    for got, want in zip(actual[1:], expected[1:], strict=True):
+        assert got.keys() == want.keys()
+        for key, value in want.items():
+            scale = max(float(np.abs(value).max()), 1e-6)
+            np.testing.assert_allclose(got[key], value, rtol=0, atol=2e-3 * scale, err_msg=key)
+
+
+def test_learns_64_images_by_heart():
+    with usable("cuda"):
+        dg.manual_seed(1)
+        rng = np.random.default_rng(1)
+        x = dg.tensor(rng.standard_normal((64, 3, 8, 8)).astype(np.float32), device="cuda")
+        target = dg.tensor(rng.integers(0, 10, 64), device="cuda")
+        net = nn.Sequential(
+            nn.Conv2d(3, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(16, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.Flatten(), nn.Linear(256, 10),
+        ).to("cuda")  # fmt: skip
+        optimizer = dg.optim.Adam(net.parameters(), lr=0.01)
+        for _ in range(15):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(net(x), target)
+            loss.backward()
+            optimizer.step()
+        net.eval()
+        assert float((net(x).argmax(1) == target).float().mean()) == 1.0
