@@ -7,6 +7,7 @@ import typer
 from deepgpu.cli.data import data
 from deepgpu.cli.evaluate import evaluate
 from deepgpu.cli.info import info
+from deepgpu.cli.kernels import app as kernels
 from deepgpu.cli.predict import predict
 from deepgpu.cli.report import reported
 from deepgpu.cli.summary import summary
@@ -29,6 +30,7 @@ for _command, _name in (
     (info, "info"),
 ):
     app.command(_name)(reported(_command))
+app.add_typer(kernels, name="kernels")
 
 
 def main() -> None:
