@@ -1,4 +1,4 @@
-"""Convolutions on the GPU: which kernel of conv.cu or gemm.cu, with which arguments.
+"""Convolutions on the GPU: which kernel of conv.cu, gemm.cu or depthwise.cu, with which arguments.
 
 A plan is a function of shapes, strides and dtypes. Images are channels-last in memory, filters are
 ``(K, R, S, C / groups)``.
@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from math import gcd
-from typing import Any, NamedTuple
+from typing import Any
 
 from deepgpu.backends.base import Array, Pair
-from deepgpu.backends.cuda import gemm
-from deepgpu.backends.cuda.gemm import K_MAJOR, MN_MAJOR, PLAIN, Finish, Layout, uses_tensor_cores
+from deepgpu.backends.cuda import depthwise, gemm
+from deepgpu.backends.cuda.gemm import PLAIN, Finish, Layout, uses_tensor_cores
+from deepgpu.backends.cuda.geometry import Conv, Image, channels_last
+from deepgpu.backends.cuda.im2col import DgradPhase, Im2col, im2col, phases as dgrad_phases
 from deepgpu.backends.cuda.plans import (
     ACTIVATIONS,
-    FastDiv,
     Launch,
     Plan,
     accumulator,
     by_value,
     epilogue,
     epilogue_type,
-    fast_div,
     i32,
     i64,
     is_aligned,
@@ -48,108 +47,6 @@ PHASES = 4
 """Phases of dgrad in one launch, as conv.cu has it."""
 
 
-class Conv(NamedTuple):
-    """A convolution's geometry: ``x (N, C, H, W) * w (K, C / groups, R, S)``."""
-
-    n: int
-    c: int
-    h: int
-    w: int
-    k: int
-    r: int
-    s: int
-    stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
-    dilation: Pair = (1, 1)
-    groups: int = 1
-
-    @property
-    def p(self) -> int:
-        """Height of the output."""
-        return (self.h + 2 * self.padding[0] - self.dilation[0] * (self.r - 1) - 1) // self.stride[0] + 1
-
-    @property
-    def q(self) -> int:
-        """Width of the output."""
-        return (self.w + 2 * self.padding[1] - self.dilation[1] * (self.s - 1) - 1) // self.stride[1] + 1
-
-    @property
-    def channels(self) -> int:
-        """Channels of a group."""
-        return self.c // self.groups
-
-    @property
-    def filters(self) -> int:
-        """Filters of a group."""
-        return self.k // self.groups
-
-    @property
-    def depth(self) -> int:
-        """Numbers in a filter."""
-        return self.r * self.s * self.channels
-
-    @property
-    def rows(self) -> int:
-        """Pixels of the output, of all images."""
-        return self.n * self.p * self.q
-
-    @property
-    def is_pointwise(self) -> bool:
-        """Whether it is a product of the pixels with the filters, as they lie in memory."""
-        one = (1, 1)
-        return (self.r, self.s) == self.stride == one and self.padding == (0, 0) and self.groups == 1
-
-
-class Image(NamedTuple):
-    """Strides of an image, in elements, and whether its first element lies at a multiple of 16 bytes."""
-
-    n: int
-    h: int
-    w: int
-    c: int
-    aligned: bool = True
-
-    @property
-    def order(self) -> int:
-        """Along what neighbouring threads should read: channels, or pixels."""
-        return K_MAJOR if self.c == 1 else MN_MAJOR
-
-
-def channels_last(channels: int, h: int, w: int) -> Image:
-    """The strides of a contiguous NHWC image."""
-    return Image(h * w * channels, w * channels, channels, 1)
-
-
-# --- argument structs: see im2col.cuh, filter.cuh, epilogue.cuh, conv.cu ----------------------------------------------
-
-
-class Im2col(ctypes.Structure):
-    _fields_ = [
-        *((name, i64) for name in ("image_stride", "line_stride")),
-        *((name, i32) for name in ("pixel_stride", "channel_stride", "rows", "depth", "height", "width", "channels")),
-        *((name, i32) for name in ("mul_h", "mul_w", "off_h", "off_w", "step_h", "step_w", "taps_h", "taps_w")),
-        *((name, FastDiv) for name in ("by_image", "by_line", "by_channels", "by_taps_w")),
-    ]
-
-
-class FilterTaps(ctypes.Structure):
-    _fields_ = [
-        *((name, i32) for name in ("depth", "channels", "row", "first", "step_r", "step_s")),
-        *((name, FastDiv) for name in ("by_filters", "by_taps_w")),
-    ]
-
-
-class PhaseRows(ctypes.Structure):
-    _fields_ = [
-        *((name, i32) for name in ("height", "width", "channels", "stride_h", "stride_w", "phase_h", "phase_w")),
-        *((name, FastDiv) for name in ("by_image", "by_line")),
-    ]
-
-
-class DgradPhase(ctypes.Structure):
-    _fields_ = [("dy", Im2col), ("w", FilterTaps), ("dx", PhaseRows)]
-
-
 def _struct(name: str, *fields: tuple[str, Any]) -> type[ctypes.Structure]:
     return type(name, (ctypes.Structure,), {"_fields_": list(fields)})
 
@@ -169,59 +66,6 @@ def _dgrad_args(dtype: str) -> type[ctypes.Structure]:
 def _wgrad_args(dtype: str) -> type[ctypes.Structure]:
     sizes = [(name, i32) for name in ("filters", "groups", "k_tiles")]
     return _struct("WgradArgs", ("x", Im2col), *sizes, ("split_stride", i64), ("epilogue", epilogue_type(dtype)))
-
-
-def _im2col(g: Conv, image: Image) -> Im2col:
-    """The windows of x."""
-    return Im2col(
-        *image[:4], g.rows, g.depth, g.h, g.w, g.channels,
-        *g.stride, -g.padding[0], -g.padding[1], *g.dilation, g.r, g.s,
-        fast_div(g.p * g.q), fast_div(g.q), fast_div(g.channels), fast_div(g.s),
-    )  # fmt: skip
-
-
-class _Axis(NamedTuple):
-    """What one axis of a phase of dgrad is as a stride-1 convolution of dy."""
-
-    pixels: int
-    first: int  # the first tap that the phase sees
-    step: int  # from tap to tap
-    taps: int
-    offset: int  # of dy for the first tap
-    move: int  # of dy from tap to tap
-
-
-def _axis(phase: int, size: int, taps: int, stride: int, padding: int, dilation: int) -> _Axis:
-    pixels, common = up(size - phase, stride), gcd(dilation, stride)
-    period = stride // common
-    first = next((r for r in range(min(taps, period)) if (phase + padding - r * dilation) % stride == 0), None)
-    if first is None:
-        return _Axis(pixels, 0, 1, 0, 0, 0)
-    offset = (phase + padding - first * dilation) // stride
-    return _Axis(pixels, first, period, up(taps - first, period), offset, -(dilation // common))
-
-
-def _phases(g: Conv, image: Image) -> list[DgradPhase]:
-    """dgrad as one stride-1 convolution of dy for each (h % stride, w % stride)."""
-    phases = []
-    for a in range(min(g.stride[0], g.h)):
-        for b in range(min(g.stride[1], g.w)):
-            y = _axis(a, g.h, g.r, g.stride[0], g.padding[0], g.dilation[0])
-            x = _axis(b, g.w, g.s, g.stride[1], g.padding[1], g.dilation[1])
-            taps = y.taps * x.taps
-            by_image, by_line, by_filters = fast_div(y.pixels * x.pixels), fast_div(x.pixels), fast_div(g.filters)
-            windows = Im2col(
-                *image[:4], g.n * y.pixels * x.pixels, taps * g.filters, g.p, g.q, g.filters,
-                1, 1, y.offset, x.offset, y.move, x.move, y.taps, x.taps,
-                by_image, by_line, by_filters, fast_div(x.taps),
-            )  # fmt: skip
-            filters = FilterTaps(
-                taps * g.filters, g.channels, g.depth, (y.first * g.s + x.first) * g.channels if taps else 0,
-                y.step * g.s * g.channels, x.step * g.channels, by_filters, fast_div(x.taps),
-            )  # fmt: skip
-            rows = PhaseRows(g.h, g.w, g.c, *g.stride, a, b, by_image, by_line)
-            phases.append(DgradPhase(windows, filters, rows))
-    return phases
 
 
 # --- plans ------------------------------------------------------------------------------------------------------------
@@ -279,13 +123,15 @@ def fprop_plan(dtype: str, g: Conv, image: Image, finish: Finish = PLAIN, tensor
     if 0 in (g.rows, g.k):
         return Plan(())
     contiguous = image[:4] == channels_last(g.c, g.h, g.w)[:4]
+    if finish in (PLAIN, Finish(bias=True)) and contiguous and depthwise.serves(dtype, g):
+        return depthwise.fprop_plan(dtype, g, image.aligned, finish.bias)
     if g.is_pointwise and contiguous:
         x, w = Layout(g.c, 1, aligned=image.aligned), Layout(g.c, 1)
         return _renamed(gemm.plan(dtype, g.rows, g.k, g.c, x, w, 1, finish, tensor_cores), "x", "w", "y")
     mma = tensor_cores and _fits_mma(dtype, g, image, contiguous, g.rows, (g.channels,))
     tile = mma_tile(g.rows, g.filters, g.groups) if mma else simt_tile(g.rows, g.filters, g.groups, dtype)
     end = epilogue(dtype, finish.alpha, g.filters % tile.vector(dtype) == 0)
-    args = _fprop_args(dtype)(_im2col(g, image), g.filters, g.groups, end)
+    args = _fprop_args(dtype)(im2col(g, image), g.filters, g.groups, end)
     flags = (ACTIVATIONS[finish.activation],) if mma else (image.order, ACTIVATIONS[finish.activation])
     launch = Launch(
         "conv.cu",
@@ -313,10 +159,12 @@ def dgrad_plan(dtype: str, g: Conv, image: Image | None = None, tensor_cores: bo
         return Plan(())
     image = image or channels_last(g.k, g.p, g.q)
     contiguous = image[:4] == channels_last(g.k, g.p, g.q)[:4]
+    if contiguous and depthwise.serves(dtype, g):
+        return depthwise.dgrad_plan(dtype, g, image.aligned)
     if g.is_pointwise and contiguous:
         dy, w = Layout(g.k, 1, aligned=image.aligned), Layout(1, g.c)
         return _renamed(gemm.plan(dtype, g.rows, g.c, g.k, dy, w, 1, PLAIN, tensor_cores), "dy", "w", "dx")
-    phases = _phases(g, image)
+    phases = dgrad_phases(g, image)
     largest = max(phase.dy.rows for phase in phases)
     copies = g.groups * len(phases)
     if tensor_cores and _fits_mma(dtype, g, image, contiguous, largest, (g.channels, g.filters)):
@@ -360,6 +208,8 @@ def wgrad_plan(dtype: str, g: Conv, image: Image, tensor_cores: bool = False) ->
     if 0 in (g.k, g.depth):
         return Plan(())
     contiguous = image[:4] == channels_last(g.c, g.h, g.w)[:4]
+    if contiguous and depthwise.serves(dtype, g):
+        return depthwise.wgrad_plan(dtype, g, image.aligned)
     if g.is_pointwise and contiguous:
         dy, x = Layout(1, g.k), Layout(1, g.c, aligned=image.aligned)
         return _renamed(gemm.plan(dtype, g.k, g.c, g.rows, dy, x, 1, PLAIN, tensor_cores), "dy", "x", "dw")
@@ -373,7 +223,7 @@ def wgrad_plan(dtype: str, g: Conv, image: Image, tensor_cores: bool = False) ->
     whole, size = count == 1, g.k * g.depth
     out = dtype if whole else accumulator(dtype)
     end = epilogue(dtype, aligned=g.depth % tile.vector(out) == 0)
-    args = _wgrad_args(dtype)(_im2col(g, image), g.filters, g.groups, k_tiles, size, end)
+    args = _wgrad_args(dtype)(im2col(g, image), g.filters, g.groups, k_tiles, size, end)
     launch = Launch(
         "conv.cu",
         template("conv_wgrad", tile, dtype, out),
