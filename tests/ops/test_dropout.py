@@ -208,8 +208,8 @@ def test_alpha_dropout_keeps_mean_and_variance(name: str) -> None:
     dg.manual_seed(0)
     x = dg.randn(400, 250, 4)
     y = getattr(F, name)(x, 0.3, training=True)
-    lowest = np.float32(y.min().item())
-    dropped = y.numpy() <= lowest + 1e-6
+    values, counts = np.unique(y.numpy(), return_counts=True)
+    dropped = y.numpy() == values[counts.argmax()]
     assert abs(dropped.mean() - 0.3) < 0.01
     assert abs(y.mean().item()) < 0.02
     assert abs(y.var().item() - 1) < 0.02

@@ -45,6 +45,7 @@ from deepgpu.nn.functional.loss import (
     triplet_margin_loss,
 )
 from deepgpu.ops.activation import gelu, glu, logsigmoid, prelu, softplus, softsign, tanhshrink
+from deepgpu.ops.attention import scaled_dot_product_attention
 from deepgpu.ops.conv import conv2d
 from deepgpu.ops.conv_nd import conv1d, conv3d
 from deepgpu.ops.conv_transpose import conv_transpose1d, conv_transpose2d

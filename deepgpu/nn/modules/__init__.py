@@ -27,6 +27,9 @@ from deepgpu.nn.modules.activation import (
     Tanhshrink,
     Threshold,
 )
+from deepgpu.nn.modules.attention import (
+    MultiheadAttention,
+)
 from deepgpu.nn.modules.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from deepgpu.nn.modules.container import ModuleDict, ModuleList, Sequential
 from deepgpu.nn.modules.conv import Conv2d
@@ -144,6 +147,13 @@ from deepgpu.nn.modules.sparse import (
     Embedding,
     EmbeddingBag,
 )
+from deepgpu.nn.modules.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from deepgpu.nn.modules.upsampling import (
     Fold,
     Unfold,
@@ -241,6 +251,7 @@ __all__ = [
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "PairwiseDistance",
@@ -276,6 +287,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",
