@@ -119,5 +119,7 @@ _SELECT: dict[str, Callable[[OpEntry], Iterator[str]]] = {
 }
 """Which dtypes of an entry a test runs on."""
 
-_ON_CUDA = {(check, "float32") for check in ("forward", "gradient", "inplace")} | {("forward", "int64")}
+_ON_CUDA = {("forward", "int64"), ("double_backward", "float64")} | {
+    (c, "float32") for c in ("forward", "gradient", "inplace")
+}
 """The tests that run on "cuda" too: what is left out has nothing to do with the device, or costs more than it finds."""
