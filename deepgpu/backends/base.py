@@ -85,6 +85,10 @@ class Backend(ABC):
         Operands may be any strided view; integer dtypes are allowed and wrap around.
         """
 
+    @abstractmethod
+    def linear(self, x: Array, w: Array, bias: Array | None) -> Array:
+        """``x (M, K) @ w (N, K)^T + bias (N,) -> (M, N)``, all of one floating dtype."""
+
     # --- convolution ------------------------------------------------------------------------------------------------
 
     @abstractmethod

@@ -38,9 +38,9 @@ class Linear(Node):
     needed_for: ClassVar = {0: (1,), 1: (0,)}
 
     def forward(self, x: Any, w: Any, b: Any) -> Any:
-        y = self.backend.matmul(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), w.T)
-        if b is not None:
-            y += b
+        if x.ndim == 2:
+            return self.backend.linear(x, w, b)
+        y = self.backend.linear(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), w, b)
         return y.reshape(*x.shape[:-1], w.shape[0])
 
     def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:

@@ -31,15 +31,11 @@ class Rows(NamedTuple):
     starts: Array  # (chunks + 1,): where each chunk begins among the floats of a row
     offsets: Array  # (length,): for each float, where its weight is relative to the filter
     sorted: Array  # (length,): the floats in the order of their weights
+    stride: int  # floats from one gathered row to the next: a vector to spare, and no power of two
 
     @property
     def length(self) -> int:
         return len(self.offsets)
-
-    @property
-    def stride(self) -> int:
-        """Floats from one gathered row to the next: a vector to spare, and no power of two."""
-        return int(np.diff(self.starts).max()) // LINE * LINE + 3 * LINE
 
 
 class Tap(NamedTuple):
@@ -91,7 +87,8 @@ def matrix_rows(taps: tuple[Tap, ...], channels: int, channel_step: int, neighbo
             starts.append(size)
         size += pixels * count
     tables = pieces, [*chunks, len(pieces)], [*starts, size], offsets, np.argsort(offsets, kind="stable")
-    return Rows(*(np.array(table, np.int64) for table in tables))
+    longest = int(np.diff(tables[2]).max())
+    return Rows(*(np.array(table, np.int64) for table in tables), longest // LINE * LINE + 3 * LINE)
 
 
 def window_taps(window: tuple[int, int], conv: Geometry) -> tuple[Tap, ...]:

@@ -13,6 +13,7 @@ A may be stored by rows or by columns, and B too: packing brings both into one o
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,7 +61,7 @@ class Problem(NamedTuple):
     k: int
     rows: int  # of a block
     columns: int
-    zeros: int  # a panel's row of them
+    bias: int  # a row to add, whole panels
     low: int  # -inf
     scratch: int  # of all workers
     scratch_size: int  # of one
@@ -94,7 +95,7 @@ def _blocks(worker, p):
                 c, c_row = p.c + 4 * ((matrix * p.m + m) * p.n + n + j), p.n
                 if columns - j < WIDTH:
                     c, c_row = aside, WIDTH
-                start, start_row = (p.zeros, 0) if k == 0 else (c, c_row)
+                start, start_row = (p.bias + 4 * (n + j), 0) if k == 0 else (c, c_row)
                 if p.a_by_columns:
                     a = p.a + 4 * (matrix * p.a_stack + k * p.a_line + m)
                     multiply_transposed(a, p.a_line, panel, WIDTH, c, c_row, start, start_row, p.low, rows, length)
@@ -108,8 +109,8 @@ def _blocks(worker, p):
             copy_rows_exactly(c, p.n, aside, WIDTH, columns - last, rows)
 
 
-def matmul(a: Array, b: Array, out: Array) -> None:
-    """Write ``a (S, M, K) @ b (S, K, N)`` into ``out``, which is C-contiguous; no dimension is empty.
+def matmul(a: Array, b: Array, out: Array, bias: Array | None = None) -> None:
+    """Write ``a (S, M, K) @ b (S, K, N) + bias (N,)`` into ``out``, which is C-contiguous; no dimension is empty.
 
     Strides may be anything; an operand that is contiguous neither by rows nor by columns is copied.
     """
@@ -117,6 +118,10 @@ def matmul(a: Array, b: Array, out: Array) -> None:
     workers = get_num_threads()
     (a, a_line, a_by_columns), (b, b_line, b_by_columns) = _by_lines(a), _by_lines(b)
     rows, columns = _block(stack, m, n, workers)
+    row = zeros(-(-n // WIDTH) * WIDTH)
+    if bias is not None:
+        row = workspace("bias", -(-n // WIDTH) * WIDTH)
+        row[:n] = bias
     scratch = workspace("scratch", workers, columns * DEPTH + rows * WIDTH + LINE)
     problem = Problem(
         a=address(a),
@@ -134,7 +139,7 @@ def matmul(a: Array, b: Array, out: Array) -> None:
         k=a.shape[2],
         rows=rows,
         columns=columns,
-        zeros=address(zeros(WIDTH)),
+        bias=address(row),
         low=address(NO_FLOOR),
         scratch=address(scratch),
         scratch_size=scratch.shape[1],
@@ -154,6 +159,7 @@ def _by_lines(x: Array) -> tuple[Array, int, int]:
     return np.ascontiguousarray(x), columns, 0
 
 
+@functools.lru_cache(maxsize=4096)
 def _block(stack: int, m: int, n: int, workers: int) -> tuple[int, int]:
     """Rows and columns of a block: as large as caches allow, and at least some blocks for every thread.
 

@@ -18,6 +18,9 @@ class ComposedBackend(Backend):
     def matmul(self, a: Array, b: Array) -> Array:
         return gemm.matmul(self.xp, a, b)
 
+    def linear(self, x: Array, w: Array, bias: Array | None) -> Array:
+        return gemm.linear(self.matmul, x, w, bias)
+
     def conv2d_fprop(
         self, x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
     ) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,3 +17,11 @@ def matmul(xp: Any, a: Array, b: Array) -> Array:
     if dtype.kind in "fV":
         a, b = widened(a), widened(b)
     return rounded(xp.matmul(a, b), dtype)
+
+
+def linear(matmul: Callable[[Array, Array], Array], x: Array, w: Array, bias: Array | None) -> Array:
+    """``x @ w^T + bias``, by the backend's own product."""
+    y = matmul(x, w.T)
+    if bias is not None:
+        y += bias
+    return y

@@ -34,6 +34,9 @@ class CPUBackend(ComposedBackend):
     def matmul(self, a: Array, b: Array) -> Array:
         return gemm.matmul(a, b)
 
+    def linear(self, x: Array, w: Array, bias: Array | None) -> Array:
+        return gemm.linear(x, w, bias)
+
     def conv2d_fprop(
         self, x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
     ) -> Array:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import importlib
 from collections.abc import Iterator
 from typing import Any
@@ -119,11 +120,13 @@ def wgrad(gy: Array, x: Array, kernel_size: Pair, stride: Pair, padding: Pair, d
     return _rounded(gw, gy.dtype)
 
 
+@functools.cache
 def _module(name: str) -> Any:
     """An algorithm's kernels. Imported at its first use, because Numba takes a second to import."""
     return importlib.import_module(f"deepgpu.kernels.jit.{name}")
 
 
+@functools.lru_cache(maxsize=1024)
 def _geometry(stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Any:
     from deepgpu.kernels.jit.conv import Geometry
 

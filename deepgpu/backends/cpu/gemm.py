@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import numpy as np
 
 from deepgpu.backends.base import Array
+from deepgpu.backends.composed import gemm as composed
 from deepgpu.backends.cpu import memory
 
 SMALL = 1 << 18
@@ -12,6 +16,14 @@ SMALL = 1 << 18
 
 Above, float32 is our own: BLAS has threads of its own, which get in the way of the kernels' before and after.
 """
+
+
+@functools.cache
+def _kernel() -> Any:
+    """Numba is imported with it."""
+    from deepgpu.kernels.jit.matmul import matmul
+
+    return matmul
 
 
 def matmul(a: Array, b: Array) -> Array:
@@ -25,16 +37,27 @@ def matmul(a: Array, b: Array) -> Array:
     return np.asarray(np.matmul(a, b))
 
 
+def linear(x: Array, w: Array, bias: Array | None) -> Array:
+    """See :meth:`deepgpu.backends.base.Backend.linear`."""
+    (m, k), n = x.shape, w.shape[0]
+    if x.dtype == w.dtype == np.float32 and m * n * k > SMALL and m > 1 and n > 1:
+        y = memory.empty((m, n), np.float32)
+        _kernel()(x[None], w.T[None], y[None], bias)
+        return y
+    return composed.linear(matmul, x, w, bias)
+
+
 def _matmul_float32(a: Array, b: Array) -> Array:
     """Bring the operands into stacks of matrices, broadcast as NumPy does."""
-    from deepgpu.kernels.jit.matmul import matmul as kernel
-
-    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    kernel = _kernel()
+    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2]) if a.ndim > 2 or b.ndim > 2 else ()
     (m, k), n = a.shape[-2:], b.shape[-1]
     if k != b.shape[-2] or 1 in (m, n) or 0 in (*stack, k):
         return np.matmul(a, b)  # an error, a product with a vector, or nothing to sum
     out = memory.empty((*stack, m, n), np.float32)
-    if b.ndim == 2 and a.flags.c_contiguous:
+    if not stack:
+        kernel(a[None], b[None], out[None])
+    elif b.ndim == 2 and a.flags.c_contiguous:
         kernel(a.reshape(1, -1, k), b[None], out.reshape(1, -1, n))  # one tall matrix
     else:
         left, right = (np.broadcast_to(x, stack + x.shape[-2:]).reshape(-1, *x.shape[-2:]) for x in (a, b))
