@@ -105,6 +105,9 @@ DOCUMENTED: dict[str, set[str]] = {
     "clamp_min": {"input", "min"},
     "clamp_max": {"input", "max"},
     "view": {"input", "size"},
+    "scaled_dot_product_attention": {
+        *("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa"),
+    },
     "masked_scatter": {"input", "mask", "source"},
     "einsum": {"equation", "operands"},
     "normal": {"mean", "std", "size", "generator", "dtype", "device", "requires_grad"},
