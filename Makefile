@@ -6,7 +6,7 @@ FASHION := /usr/share/datasets/fashion-mnist
 # Two test processes on a small machine: the threads of NumPy's BLAS and of PyTorch would only get in each other's way.
 TEST_ENV := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=2
 
-.PHONY: help train data test test-full lint typecheck format bench wheel-check clean
+.PHONY: help train data test test-full lint typecheck format bench bench-quick wheel-check clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,9 @@ typecheck: .venv/dev  ## types
 
 bench: .venv/dev  ## kernel benchmarks against PyTorch
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-quick: .venv/dev  ## fewer rounds, only the main cases
+	$(BIN)/python -m benchmarks --quick $(ARGS)
 
 wheel-check: .venv/dev  ## build the wheel, look into it, use it without the checkout
 	$(BIN)/python -m pytest tests/test_wheel.py

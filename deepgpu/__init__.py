@@ -37,6 +37,7 @@ from deepgpu.dtypes import (
     short,
     uint8,
 )
+from deepgpu.memory import empty_cache, memory_stats, reset_peak_memory_stats
 from deepgpu.ops import fill as _fill
 from deepgpu.ops.activation import (
     celu,
@@ -463,5 +464,8 @@ from deepgpu.printing import set_printoptions
 from deepgpu.random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from deepgpu.serialization import load, save
 from deepgpu.tensor import Size, Tensor
+from deepgpu.threads import get_num_threads, set_num_threads, start as _start_threads
 
 __version__ = "0.1.0"
+
+_start_threads()

@@ -60,6 +60,11 @@ def release() -> None:
     _pool.release()
 
 
+def reset_peak() -> None:
+    """Let the peak be what is used now."""
+    _pool.peak = _pool.used
+
+
 class _Memory(np.ndarray):
     """Memory of the pool. (NumPy makes the base of a base its base, but only as far as the class is the same.)"""
 
@@ -80,7 +85,7 @@ class _Pool:
     def __init__(self) -> None:
         self._lock = threading.RLock()  # a collection inside of the lock may free a block
         self._idle: OrderedDict[int, list[Array]] = OrderedDict()
-        self.used = self.peak = self.idle = 0
+        self.used = self.peak = self.most = self.idle = 0  # bytes; `peak` may be reset
 
     def take(self, size: int) -> _Block:
         size = _rounded(size)
@@ -92,7 +97,7 @@ class _Pool:
             else:
                 memory = None
             self.used += size
-            self.peak = max(self.peak, self.used)
+            self.peak, self.most = max(self.peak, self.used), max(self.most, self.used)
         if memory is None:
             memory = self._fresh(size)
         block = memory.view(_Block)
@@ -115,7 +120,7 @@ class _Pool:
             self.idle += size
             self._idle.setdefault(size, []).append(memory)
             self._idle.move_to_end(size)
-            while self.idle > self.peak:  # what one step needs is enough
+            while self.idle > self.most:  # what one step needs is enough
                 oldest, waiting = next(iter(self._idle.items()))
                 if waiting:
                     waiting.pop()
