@@ -153,7 +153,7 @@ conv_fprop_simt(const T* __restrict__ x, const T* __restrict__ w, T* __restrict_
 }
 
 // grid = (tiles of the largest phase, groups, phases)
-// judge conv_dgrad_simt: registers <= 208, shared <= 25600; !LDL; LDS.*128
+// judge conv_dgrad_simt: registers <= 224, shared <= 25600; !LDL; LDS.*128
 template <class T, int BM, int BN, int TM, int TN>
 __global__ void __launch_bounds__((BM / TM) * (BN / TN), 1)
 conv_dgrad_simt(const T* __restrict__ dy, const T* __restrict__ w, T* __restrict__ dx,
