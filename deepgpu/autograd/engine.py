@@ -13,6 +13,7 @@ from typing import Any
 from deepgpu.autograd import anomaly
 from deepgpu.autograd.grad_mode import set_grad_enabled
 from deepgpu.autograd.node import Node
+from deepgpu.backends.layout import is_dense
 from deepgpu.backends.sharing import has_references, is_sole
 from deepgpu.tensor import Tensor, method, wrap
 
@@ -40,7 +41,6 @@ def run(
     targets = None if inputs is None else {_key(_edge(t)) for t in inputs}
     useful = None if inputs is None else _paths_to(inputs, roots)
     arrived: dict[Any, list[Tensor | None]] = {}  # node or leaf -> gradient of each output so far
-    owned: set[tuple[int, int]] = set()  # sums that nothing else refers to: may be added to in place
     leaves: list[Tensor] = []
     heap: list[tuple[int, int, Node]] = []
     captured: dict[tuple[int, int], Tensor] = {}
@@ -58,12 +58,10 @@ def run(
         before = slots[nr]
         if before is None:
             slots[nr] = grad
-        elif (id(node), nr) in owned:
-            before._data += grad._data
+        elif not create_graph and has_references(before, 2) and _can_hold_sum(before, grad):
+            before._data += grad._data  # nothing but the slot and the variable here refers to the tensor
         else:
             slots[nr] = before + grad
-            if not create_graph:
-                owned.add((id(node), nr))
 
     with set_grad_enabled(create_graph):
         for root, start in zip(roots, grads, strict=True):
@@ -106,6 +104,12 @@ def run(
                 captured[id(leaf), 0] = total
             del total
     return captured
+
+
+def _can_hold_sum(a: Tensor, b: Tensor) -> bool:
+    """Whether a gradient's memory is its own, each element at its own place, and the sum with another fits there."""
+    alike = a._data.shape == b._data.shape and a._data.dtype == b._data.dtype
+    return alike and is_dense(a._data) and is_sole(a._data, 1)
 
 
 def _differentiate(node: Node, incoming: list[Tensor | None], useful: set[Any] | None) -> tuple[Any, ...]:
