@@ -1,6 +1,6 @@
 """deepgpu: tensors, autograd and handwritten kernels under PyTorch's names."""
 
-from deepgpu import autograd, cuda, nn, optim, utils
+from deepgpu import autograd, cuda, linalg, nn, optim, utils
 from deepgpu.autograd.anomaly import is_anomaly_enabled
 from deepgpu.autograd.grad_mode import (
     enable_grad,
