@@ -1,6 +1,6 @@
 """deepgpu: tensors, autograd and handwritten kernels under PyTorch's names."""
 
-from deepgpu import autograd, cuda, nn, optim, utils
+from deepgpu import autograd, cuda, linalg, nn, optim, utils
 from deepgpu.autograd.anomaly import is_anomaly_enabled
 from deepgpu.autograd.grad_mode import (
     enable_grad,
@@ -118,6 +118,14 @@ from deepgpu.ops.comparison import (
 from deepgpu.ops.conv import (
     conv2d,
 )
+from deepgpu.ops.conv_nd import (
+    conv1d,
+    conv3d,
+)
+from deepgpu.ops.conv_transpose import (
+    conv_transpose1d,
+    conv_transpose2d,
+)
 from deepgpu.ops.creation import (
     arange,
     as_tensor,
@@ -219,6 +227,11 @@ from deepgpu.ops.memory import (
 from deepgpu.ops.norm import (
     batch_norm,
 )
+from deepgpu.ops.normalization import (
+    group_norm,
+    layer_norm,
+    rms_norm,
+)
 from deepgpu.ops.placement import (
     diagonal_scatter,
     index_copy,
@@ -249,6 +262,13 @@ from deepgpu.ops.pointwise import (
 )
 from deepgpu.ops.pool import (
     max_pool2d,
+)
+from deepgpu.ops.pool_nd import (
+    adaptive_avg_pool1d,
+    adaptive_max_pool1d,
+    avg_pool1d,
+    max_pool1d,
+    max_pool3d,
 )
 from deepgpu.ops.queries import is_complex, is_floating_point, is_nonzero, is_same_size, is_signed, is_tensor, numel
 from deepgpu.ops.rearrangement import (
@@ -330,6 +350,19 @@ from deepgpu.ops.shape import (
     transpose,
     unflatten,
     unsqueeze,
+)
+from deepgpu.ops.shrinkage import (
+    hardshrink,
+    rrelu,
+)
+from deepgpu.ops.shuffling import (
+    channel_shuffle,
+    pixel_shuffle,
+    pixel_unshuffle,
+)
+from deepgpu.ops.similarity import (
+    cosine_similarity,
+    pairwise_distance,
 )
 from deepgpu.ops.slicing import (
     chunk,
@@ -426,39 +459,6 @@ from deepgpu.ops.trigonometry import (
 )
 from deepgpu.ops.vector_norm import (
     norm,
-)
-from deepgpu.ops.normalization import (
-    group_norm,
-    layer_norm,
-    rms_norm,
-)
-from deepgpu.ops.shrinkage import (
-    hardshrink,
-    rrelu,
-)
-from deepgpu.ops.shuffling import (
-    channel_shuffle,
-    pixel_shuffle,
-    pixel_unshuffle,
-)
-from deepgpu.ops.similarity import (
-    cosine_similarity,
-    pairwise_distance,
-)
-from deepgpu.ops.conv_nd import (
-    conv1d,
-    conv3d,
-)
-from deepgpu.ops.conv_transpose import (
-    conv_transpose1d,
-    conv_transpose2d,
-)
-from deepgpu.ops.pool_nd import (
-    adaptive_avg_pool1d,
-    adaptive_max_pool1d,
-    avg_pool1d,
-    max_pool1d,
-    max_pool3d,
 )
 from deepgpu.printing import set_printoptions
 from deepgpu.random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state

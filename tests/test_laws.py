@@ -17,7 +17,7 @@ LAYERS = [
     {"backends"},
     {"dtypes", "device", "memory", "threads", "tensor", "pending", "random", "printing", "autograd"},
     {"ops"},
-    {"nn", "optim", "utils", "serialization", "amp", "cuda"},
+    {"linalg", "nn", "optim", "utils", "serialization", "amp", "cuda"},
     {"vision"},
     {"train", "viz"},
     {"cli", "__main__", "testing"},

@@ -1,6 +1,6 @@
 """Automatic differentiation: the graph of recorded ops, and the walk back through it."""
 
-from deepgpu.autograd import hooks
+from deepgpu.autograd import functional, hooks
 from deepgpu.autograd.anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
 from deepgpu.autograd.engine import backward_of as backward, grad
 from deepgpu.autograd.function import Function

@@ -16,6 +16,12 @@ from deepgpu.optim.optimizer import Optimizer, check_learning_rate, check_option
 from deepgpu.tensor import Tensor
 
 
+def ascent(p: Tensor, group: dict[str, Any]) -> Tensor:
+    """The gradient of a parameter that has one, turned round to climb."""
+    assert p.grad is not None
+    return -p.grad if group.get("maximize") else p.grad
+
+
 class ComposedOptimizer(Optimizer):
     """An optimizer that updates one parameter after the other."""
 
@@ -48,7 +54,7 @@ class ComposedOptimizer(Optimizer):
 
     def _gradient(self, p: Tensor, group: dict[str, Any]) -> Tensor:
         """The direction to descend, with the decay in it unless that is decoupled."""
-        g = -p.grad if group.get("maximize") else p.grad
+        g = ascent(p, group)
         decay = group.get("weight_decay", 0)
         if not decay:
             return g

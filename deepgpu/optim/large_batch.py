@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deepgpu.ops.creation import zeros_like
-from deepgpu.optim.composed import ComposedOptimizer
+from deepgpu.optim.composed import ComposedOptimizer, ascent
 from deepgpu.tensor import Tensor
 
 
@@ -59,7 +59,7 @@ class LARS(ComposedOptimizer):
         super().__init__(params, defaults)
 
     def _gradient(self, p: Tensor, group: dict[str, Any]) -> Tensor:
-        return -p.grad if group["maximize"] else p.grad
+        return ascent(p, group)
 
     def _begin(self, p: Tensor, group: dict[str, Any], state: dict[str, Any]) -> None:
         state["momentum_buffer"] = zeros_like(p)
@@ -104,7 +104,7 @@ class LAMB(ComposedOptimizer):
         super().__init__(params, defaults)
 
     def _gradient(self, p: Tensor, group: dict[str, Any]) -> Tensor:
-        return -p.grad if group["maximize"] else p.grad
+        return ascent(p, group)
 
     def _begin(self, p: Tensor, group: dict[str, Any], state: dict[str, Any]) -> None:
         state["exp_avg"], state["exp_avg_sq"] = zeros_like(p), zeros_like(p)

@@ -1,3 +1,3 @@
-"""Tools beside the network: data loading."""
+"""Tools beside the network: data loading, checkpoints of activations."""
 
-from deepgpu.utils import data
+from deepgpu.utils import checkpoint, data

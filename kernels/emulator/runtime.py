@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from pathlib import Path
 
 U8, U16, U32, U64 = ctypes.c_uint8, ctypes.c_uint16, ctypes.c_uint32, ctypes.c_uint64
@@ -90,6 +91,30 @@ class Report(ctypes.Structure):
     ]  # fmt: skip
 
 
+_READY = 16
+"""Modules that keep their fibers' stacks from launch to launch.
+
+Each stack has a guard page, which is two mappings a thread; Linux allows a process 65530 of them.
+"""
+
+
+class _Launched(threading.local):
+    """The modules that an operating-system thread has launched last, the newest at the end."""
+
+    def __init__(self) -> None:
+        self.libraries: list[Library] = []
+
+    def add(self, library: Library) -> None:
+        if self.libraries and self.libraries[-1] is library:
+            return
+        self.libraries = [x for x in self.libraries if x is not library] + [library]
+        if len(self.libraries) > _READY:
+            self.libraries.pop(0).release()
+
+
+_launched = _Launched()
+
+
 class Library:
     """A loaded module."""
 
@@ -114,9 +139,14 @@ class Library:
 
     def launch(self, kernel: Kernel, arguments: ctypes.Array, configuration: Configuration) -> Report | None:
         """Runs the grid; returns what went wrong, or None."""
+        _launched.add(self)
         report = Report()
         failed = self._launch(kernel, arguments, configuration, report)
         return report if failed else None
+
+    def release(self) -> None:
+        """Gives back the memory that this thread's next launch would use again."""
+        self._library.emu_release()
 
     def output(self) -> str:
         """What the kernel of the last launch printed."""

@@ -91,3 +91,25 @@ def test_modules_are_cached(tmp_path, monkeypatch):
         assert bool(calls) is expected
     names = {p.suffix for p in (tmp_path / "emulator").iterdir() if p.is_file()}
     assert names == {".json", ".so"}, "temporary files are gone"
+
+
+def test_many_modules_do_not_use_up_the_mappings_of_a_process():
+    """A stack has a guard page; each module has stacks of its own, and only some modules keep them."""
+
+    def mappings():
+        with open("/proc/self/maps") as lines:
+            return sum(1 for _ in lines)
+
+    def launch(i):
+        out = np.zeros(1024, np.int32)
+        code = f'extern "C" __global__ void k(int* x) {{ __syncthreads(); x[threadIdx.x] = {i % 4}; }}'
+        module = emulator.RawModule(code, options=(f"-DCOPY={i // 4}",))
+        module.get_function("k")((1,), (1024,), (out,))
+        assert (out == i % 4).all()
+        return module
+
+    modules = [launch(i) for i in range(18)]  # two more than keep their stacks
+    many = mappings()
+    modules += [launch(i) for i in range(18, 20)]
+    assert mappings() - many < 1024
+    assert len(modules) == 20

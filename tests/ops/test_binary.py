@@ -127,29 +127,39 @@ def integer_errors(name: str) -> Any:
 
 
 PRECISE = ("float64", "float32")
+KINDS = (*PRECISE, "bfloat16", "int64", "uint8", "bool")
+LAYOUTS = ("transposed", "expanded")
+INTEGERS = {"dtypes": INTEGRAL, "differentiable": False, "layouts": LAYOUTS}
 HALF = {"float16": (4e-3, 2e-3), "bfloat16": (3e-2, 1.6e-2)}
 
 ENTRIES = [
-    OpEntry("fmod", without_zeros, fmod_errors),
-    OpEntry("hypot", binary_tensors, other_kind("hypot"), dtypes=FLOATING, tolerances=HALF),
-    OpEntry("atan2", binary_tensors),
-    OpEntry("logaddexp", binary_tensors, other_kind("logaddexp"), dtypes=PRECISE),
-    OpEntry("logaddexp2", binary_tensors, other_kind("logaddexp2"), dtypes=PRECISE),
-    OpEntry("xlogy", positive_second, tolerances=HALF),
-    OpEntry("copysign", with_numbers(-1.5, 2), domain=(-2.0, 2.0), double_backward=False),
-    OpEntry("fmax", binary_tensors, other_kind("fmax")),
-    OpEntry("fmin", binary_tensors, other_kind("fmin")),
-    OpEntry("float_power", powers, dtypes=(*PRECISE, "int64")),
-    OpEntry("ldexp", exponents, dtypes=(*PRECISE, "int64"), constants=(1,)),
-    OpEntry("lerp", lerps, lerp_errors, dtypes=FLOATING, tolerances=HALF),
-    OpEntry("addcmul", products, dtypes=(*PRECISE, "int64")),
-    OpEntry("addcdiv", products, quotient_errors, dtypes=(*PRECISE, "int64"), domain=(0.3, 2.0)),
-    OpEntry("heaviside", steps, differentiable=False),
-    OpEntry("nextafter", binary_tensors, differentiable=False, dtypes=PRECISE),
-    OpEntry("gcd", integers, integer_errors("gcd"), dtypes=INTEGRAL, differentiable=False),
-    OpEntry("lcm", integers, integer_errors("lcm"), dtypes=INTEGRAL[:3], differentiable=False),
-    OpEntry("bitwise_left_shift", shifts, integer_errors("bitwise_left_shift"), dtypes=INTEGRAL, differentiable=False),
-    OpEntry("bitwise_right_shift", shifts, dtypes=INTEGRAL, differentiable=False),
+    OpEntry("fmod", without_zeros, fmod_errors, dtypes=KINDS, layouts=LAYOUTS),
+    OpEntry("hypot", binary_tensors, other_kind("hypot"), dtypes=FLOATING, tolerances=HALF, layouts=LAYOUTS),
+    OpEntry("atan2", binary_tensors, dtypes=KINDS, layouts=LAYOUTS),
+    OpEntry("logaddexp", binary_tensors, other_kind("logaddexp"), dtypes=PRECISE, layouts=LAYOUTS),
+    OpEntry("logaddexp2", binary_tensors, other_kind("logaddexp2"), dtypes=PRECISE, layouts=LAYOUTS),
+    OpEntry("xlogy", positive_second, tolerances=HALF, dtypes=KINDS, layouts=LAYOUTS),
+    OpEntry("copysign", with_numbers(-1.5, 2), domain=(-2.0, 2.0), double_backward=False, layouts=LAYOUTS),
+    OpEntry("fmax", binary_tensors, other_kind("fmax"), dtypes=KINDS, layouts=LAYOUTS),
+    OpEntry("fmin", binary_tensors, other_kind("fmin"), dtypes=KINDS, layouts=LAYOUTS),
+    OpEntry("float_power", powers, dtypes=(*PRECISE, "int64"), layouts=LAYOUTS),
+    OpEntry("ldexp", exponents, dtypes=(*PRECISE, "int64"), constants=(1,), layouts=LAYOUTS),
+    OpEntry("lerp", lerps, lerp_errors, dtypes=FLOATING, tolerances=HALF, layouts=LAYOUTS),
+    OpEntry("addcmul", products, dtypes=(*PRECISE, "int64"), layouts=LAYOUTS),
+    OpEntry("addcdiv", products, quotient_errors, dtypes=(*PRECISE, "int64"), domain=(0.3, 2.0), layouts=LAYOUTS),
+    OpEntry("heaviside", steps, differentiable=False, dtypes=KINDS, layouts=LAYOUTS),
+    OpEntry("nextafter", binary_tensors, differentiable=False, dtypes=PRECISE, layouts=LAYOUTS),
+    OpEntry("gcd", integers, integer_errors("gcd"), **INTEGERS),
+    OpEntry("lcm", integers, integer_errors("lcm"), dtypes=INTEGRAL[:3], differentiable=False, layouts=LAYOUTS),
+    OpEntry(
+        "bitwise_left_shift",
+        shifts,
+        integer_errors("bitwise_left_shift"),
+        dtypes=INTEGRAL,
+        differentiable=False,
+        layouts=LAYOUTS,
+    ),
+    OpEntry("bitwise_right_shift", shifts, **INTEGERS),
 ]
 
 

@@ -15,7 +15,6 @@ def convs(ndim: int) -> Samples:
     ks = (3, 2, 2)[:ndim]
 
     def samples(make: Maker) -> Iterator[Sample]:
-        yield Sample(make(2, 2, *lines), make(3, 2, *ks), make(3))
         yield Sample(make(2, 4, *lines), make(4, 2, *ks), None, 2, 1, 1, 2)
         yield Sample(make(2, *lines), make(3, 2, *ks), stride=ks, padding=(1, 0, 1)[:ndim], dilation=(2, 1, 2)[:ndim])
         yield Sample(make(1, 2, *lines), make(2, 2, *(3,) * ndim), make(2), padding="same")

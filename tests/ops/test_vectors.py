@@ -101,12 +101,12 @@ def test_random_slopes() -> None:
 def test_gumbel_softmax_draws_in_proportion() -> None:
     dg.manual_seed(0)
     weights = dg.tensor([0.2, 0.5, 0.3])
-    logits = weights.log().expand(20000, 3).clone().requires_grad_()
+    logits = weights.log().expand(4000, 3).clone().requires_grad_()
     hard = F.gumbel_softmax(logits, 0.7, hard=True)
     assert set(np.unique(hard.detach().numpy().round(5))) == {0.0, 1.0}
-    np.testing.assert_allclose(hard.mean(0).tolist(), weights.tolist(), atol=0.02)
+    np.testing.assert_allclose(hard.mean(0).tolist(), weights.tolist(), atol=0.05)
     (hard * dg.tensor([1.0, 2.0, 3.0])).sum().backward()
     assert np.abs(logits.grad.numpy()).max() > 0
     soft = F.gumbel_softmax(logits, 0.7)
-    np.testing.assert_allclose(soft.sum(-1).detach().numpy(), np.ones(20000), rtol=1e-5)
-    assert soft.shape == torch.nn.functional.gumbel_softmax(torch.zeros(20000, 3)).shape
+    np.testing.assert_allclose(soft.sum(-1).detach().numpy(), np.ones(4000), rtol=1e-5)
+    assert soft.shape == torch.nn.functional.gumbel_softmax(torch.zeros(4000, 3)).shape

@@ -71,6 +71,9 @@ EMU_API int emu_launch(const Kernel* kernel, void** arguments, const LaunchConfi
   return l.failed;
 }
 
+// Gives back the memory that this operating-system thread's next launch would use again: stacks above all.
+EMU_API void emu_release() { storage.reset(); }
+
 EMU_API size_t emu_output(const char** text) {
   *text = storage->output.data();
   return storage->output.size();

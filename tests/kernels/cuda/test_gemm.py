@@ -305,7 +305,7 @@ def test_matmul_takes_any_strides():
 # --- the compile judge ------------------------------------------------------------------------------------------------
 
 JUDGED = [
-    tiles.template("gemm", tiles.MMA_LARGE, "bfloat16", "bfloat16", 0, 1, False, 0),
+    tiles.template("gemm", tiles.MMA_SMALL, "bfloat16", "bfloat16", 0, 1, False, 0),
     tiles.template("gemm", tiles.SIMT_LARGE, "float32", "float32", 0, 1, 0),
     f"reduce_splits<float, {C_TYPES['bfloat16']}>",
 ]

@@ -24,7 +24,7 @@ def launcher():
 
 @pytest.fixture(scope="module")
 def full_launcher():
-    return Launcher(case.plan for case in MORE_PRODUCTS)
+    return Launcher(case.plan for case in MORE_PRODUCTS + MORE_CONVOLUTIONS)
 
 
 def counted(launcher: Launcher, plan: Plan, **arrays: np.ndarray | None) -> Traffic:
@@ -63,16 +63,16 @@ MORE_PRODUCTS = [
 
 @pytest.mark.parametrize("case", PRODUCTS, ids=str)
 def test_products_move_what_the_formula_says(launcher, case):
-    hold_to_the_formula(launcher, case)
+    hold_product_to_the_formula(launcher, case)
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("case", MORE_PRODUCTS, ids=str)
 def test_products_of_every_tile_move_what_the_formula_says(full_launcher, case):
-    hold_to_the_formula(full_launcher, case)
+    hold_product_to_the_formula(full_launcher, case)
 
 
-def hold_to_the_formula(launcher: Launcher, case: test_gemm.Case) -> None:
+def hold_product_to_the_formula(launcher: Launcher, case: test_gemm.Case) -> None:
     rng = np.random.default_rng(0)
     a, b = (normal(rng, case.dtype, *case.layout(o, s)[1]) for o, s in zip(case.orders, (case.m, case.n), strict=True))
     traffic = counted(launcher, case.plan, a=a, b=b, c=unwritten(case.dtype, case.m, case.n))
@@ -85,14 +85,12 @@ def hold_to_the_formula(launcher: Launcher, case: test_gemm.Case) -> None:
     assert_wide_and_without_conflicts(traffic, case.mma)
 
 
+GROUPED = Conv(1, 24, 9, 10, 40, 3, 2, (2, 3), (1, 1), groups=2)
 CONVOLUTIONS = [
-    test_conv.Case(direction, dtype, True, g)
-    for direction in test_conv.DIRECTIONS
-    for dtype, g in (
-        ("bfloat16", Conv(2, 40, 7, 6, 64, 3, 3, (1, 1), (1, 1))),
-        ("float32", Conv(1, 24, 9, 10, 40, 3, 2, (2, 3), (1, 1), groups=2)),
-    )
+    *(test_conv.Case(d, "bfloat16", True, Conv(2, 40, 7, 6, 64, 3, 3, padding=(1, 1))) for d in test_conv.DIRECTIONS),
+    test_conv.Case("dgrad", "float32", True, GROUPED),
 ]
+MORE_CONVOLUTIONS = [test_conv.Case(d, "float32", True, GROUPED) for d in ("fprop", "wgrad")]
 
 
 def taps_inside(g: Conv) -> int:
@@ -109,6 +107,16 @@ def taps_inside(g: Conv) -> int:
 
 @pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
 def test_convolutions_move_what_the_formula_says(launcher, case):
+    hold_convolution_to_the_formula(launcher, case)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("case", MORE_CONVOLUTIONS, ids=str)
+def test_more_convolutions_move_what_the_formula_says(full_launcher, case):
+    hold_convolution_to_the_formula(full_launcher, case)
+
+
+def hold_convolution_to_the_formula(launcher: Launcher, case: test_conv.Case) -> None:
     g, rng = case.g, np.random.default_rng(0)
     x, w, dy = (
         normal(rng, case.dtype, *shape)
