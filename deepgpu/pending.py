@@ -59,7 +59,7 @@ class Pending(Tensor):
     """Of the tensors whose memory the recipe reads."""
 
     @property
-    def _data(self) -> Array:  # type: ignore[override]
+    def _data(self) -> Array:
         array = self.recipe.carry_out()
         self._data = array
         return array
@@ -67,7 +67,7 @@ class Pending(Tensor):
     @_data.setter
     def _data(self, array: Array) -> None:
         del self.recipe, self.sources
-        self.__class__ = Tensor
+        self.__class__ = Tensor  # type: ignore[assignment]
         self._data = array
 
     def hand_over(self, heir: Pending) -> None:

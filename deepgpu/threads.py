@@ -35,7 +35,7 @@ def set_num_threads(num: int) -> None:
     import numba
     from threadpoolctl import threadpool_limits
 
-    num = min(num, numba.config.NUMBA_NUM_THREADS)
+    num = min(num, numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     numba.set_num_threads(num)
     threadpool_limits(num, user_api="blas")
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+import deepgpu as dg
 from deepgpu.testing import Failure, Maker, OpEntry, OpTests, Sample
 from deepgpu.testing.families import calls, failures
 
@@ -107,7 +108,9 @@ ENTRIES = [
     ),
     OpEntry("diagflat", calls(((3,),), ((2, 2),), ((2,), 1), ((), -1)), dtypes=FEW),
     OpEntry("repeat_interleave", interleaved, interleave_errors, dtypes=FEW),
-    OpEntry("unfold", windows, window_errors, dtypes=FEW, reference=torch.Tensor.unfold),
+    OpEntry(  # the method; the function of that name is nn.functional's
+        "unfold", windows, window_errors, dtypes=FEW, function=dg.Tensor.unfold, reference=torch.Tensor.unfold
+    ),
 ]
 
 
