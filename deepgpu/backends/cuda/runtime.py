@@ -57,7 +57,8 @@ def cupy() -> Any:
     except ImportError as error:
         raise DeviceUnavailableError(
             "device 'cuda' needs CuPy, which cannot be imported here "
-            f"({error}); install it with `pip install 'deepgpu[cuda13]'` (CUDA 13) or `'deepgpu[cuda12]'` (CUDA 12)"
+            f"({error}); install it with `pip install 'deepgpu[cuda13]'` (CUDA 13) or `'deepgpu[cuda12]'` (CUDA 12); "
+            "without a GPU, DEEPGPU_CUDA=emulate runs the kernels on the CPU, slowly, to test them"
         ) from error
     if not module.cuda.is_available():
         raise DeviceUnavailableError(
