@@ -110,6 +110,7 @@ def main(name: str, cases: Sequence[Case], ours: Side, theirs: Side) -> None:
         parser.error(f"--filter {options.filter!r} matches none of: {', '.join(c.name for c in cases)}")
     _set_environment(options.threads, options.avx2)
     rounds = options.rounds or (3 if options.quick else 9)
+    options.output.mkdir(parents=True, exist_ok=True)
     with Turns("ours", ours, options.threads) as us, Turns("torch", theirs, options.threads) as them:
         environment = us.ask("environment") | them.ask("environment") | {"avx2_forced": options.avx2}
         peak = us.ask("peak")
@@ -118,11 +119,11 @@ def main(name: str, cases: Sequence[Case], ours: Side, theirs: Side) -> None:
         for case in chosen:
             results.append(measure(case, us, them, rounds))
             print(_line(results[-1], peak), flush=True)
+            write(options.output / name, results, environment | {"peak_gflops": round(peak, 1)}, peak)  # if it is cut
         peak = max(peak, us.ask("peak"))  # of two, in case something else ran during one
         environment |= {"peak_gflops": round(peak, 1)}
     ratios = [percentile(r.ratios, 50) for r in results]
     print(f"geometric mean {statistics.geometric_mean(ratios):.2f}, least {min(ratios):.2f}, of {len(ratios)} cases")
-    options.output.mkdir(parents=True, exist_ok=True)
     write(options.output / name, results, environment, peak)
 
 
