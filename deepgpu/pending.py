@@ -16,7 +16,8 @@ import numpy as np
 
 from deepgpu import dtypes
 from deepgpu.backends.base import Array, Backend, Normalisation
-from deepgpu.tensor import Size, Tensor, Version, wrap
+from deepgpu.tensor import Size, Tensor, wrap
+from deepgpu.version import Version
 
 WORTH = 1 << 15
 """Elements from which on a pass over memory costs more than the bookkeeping to avoid it."""

@@ -16,32 +16,9 @@ from deepgpu import dtypes
 from deepgpu.autograd.grad_mode import enable_grad, state
 from deepgpu.backends.base import Backend
 from deepgpu.device import device as as_device, of_backend
+from deepgpu.version import Version
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class Version:
-    """How often the memory shared by a tensor and its views was modified in place."""
-
-    __slots__ = ("count", "pinned", "waiting")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.pinned = False  # whether the memory may be seen and written to from outside
-        self.waiting: list[Callable[[], Tensor | None]] = []
-
-    def wait(self, reader: Callable[[], Tensor | None]) -> None:
-        """Remember a weak reference to a tensor that will yet be computed from this memory."""
-        self.waiting = [r for r in self.waiting if r() is not None]
-        self.waiting.append(reader)
-
-    def settle(self) -> None:
-        """Have everything computed that waits, because the memory is about to be modified."""
-        waiting, self.waiting = self.waiting, []
-        for reader in waiting:
-            t = reader()
-            if t is not None:
-                t._data  # noqa: B018 - the access computes it
 
 
 class View:

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "deepgpu"
 LAYERS = [
     {"errors", "kernels"},
     {"backends"},
-    {"dtypes", "device", "memory", "threads", "tensor", "pending", "random", "printing", "autograd"},
+    {"dtypes", "device", "memory", "threads", "version", "tensor", "pending", "random", "printing", "autograd"},
     {"ops"},
     {"linalg", "nn", "optim", "utils", "serialization", "amp", "cuda"},
     {"vision"},

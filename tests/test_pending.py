@@ -189,6 +189,15 @@ def test_gradient_of_the_pending_tensor_itself() -> None:
     np.testing.assert_array_equal(y.grad.numpy(), VALUES > 0)
 
 
+def test_a_leaf_is_not_modified_in_place() -> None:
+    with dg.no_grad():
+        y = F.batch_norm(dg.tensor(ARRAYS[0]), None, None, training=True)
+    y.requires_grad_()
+    assert type(y) is Pending
+    with pytest.raises(RuntimeError, match="a leaf that requires grad cannot be modified in place"):
+        F.relu(y, inplace=True)
+
+
 def test_in_place_is_noticed_by_whoever_saved_it() -> None:
     x = dg.tensor(ARRAYS[0], requires_grad=True)
     y = F.batch_norm(x, None, None, training=True)

@@ -34,7 +34,8 @@ from deepgpu.autograd.grad_mode import state
 from deepgpu.backends.base import Backend
 from deepgpu.errors import DeviceMismatchError
 from deepgpu.pending import Pending, Recipe, pending
-from deepgpu.tensor import Tensor, Version, wrap
+from deepgpu.tensor import Tensor, wrap
+from deepgpu.version import Version
 
 Edge = tuple[Any, int]
 

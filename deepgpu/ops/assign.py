@@ -78,7 +78,8 @@ def _fulfil(target: Pending, result: Tensor) -> bool:
     fits = result.shape == target.shape and result.dtype is target.dtype and target._version is None
     if not fits or not (type(result) is Pending or _is_fresh(result)):
         return False
-    if state.enabled and (target.requires_grad or result.requires_grad) and result._node is None:
+    recorded = state.enabled and (target.requires_grad or result.requires_grad)
+    if recorded and (result._node is None or (target.requires_grad and target._node is None)):  # a leaf is refused
         return False
     if type(result) is Pending:
         result.hand_over(target)

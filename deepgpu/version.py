@@ -1,0 +1,30 @@
+"""The counter that memory has of its modifications, shared by all tensors that see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+class Version:
+    """How often the memory shared by a tensor and its views was modified in place."""
+
+    __slots__ = ("count", "pinned", "waiting")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.pinned = False  # whether the memory may be seen and written to from outside
+        self.waiting: list[Callable[[], Any]] = []
+
+    def wait(self, reader: Callable[[], Any]) -> None:
+        """Remember a weak reference to a tensor that will yet be computed from this memory."""
+        self.waiting = [r for r in self.waiting if r() is not None]
+        self.waiting.append(reader)
+
+    def settle(self) -> None:
+        """Have everything computed that waits, because the memory is about to be modified."""
+        waiting, self.waiting = self.waiting, []
+        for reader in waiting:
+            t = reader()
+            if t is not None:
+                t._data  # noqa: B018 - the access computes it
