@@ -2,12 +2,14 @@
 
 Batch normalisation, a residual sum and ReLU would each read and write the whole image. So the result of the first is
 only a :class:`Recipe`; the sum adds its operand to the recipe, and ReLU carries it out, all in one pass over memory.
+Where no gradient is recorded, the recipe begins one step earlier, with the convolution, and its kernel does the rest.
 Nothing of this can be seen from outside: whoever looks at a pending tensor's values has them computed first, and so
 does whoever is about to write to the memory that they are computed from.
 """
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Iterable
 from typing import Any
@@ -15,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from deepgpu import dtypes
-from deepgpu.backends.base import Array, Backend, Normalisation
+from deepgpu.backends.base import Array, Backend, Unfinished
 from deepgpu.tensor import Size, Tensor, wrap
 from deepgpu.version import Version
 
@@ -23,33 +25,88 @@ WORTH = 1 << 15
 """Elements from which on a pass over memory costs more than the bookkeeping to avoid it."""
 
 
+class Origin:
+    """A convolution that several pending tensors may be made of; it is to be computed once for all of them."""
+
+    def __init__(self, image: Unfinished) -> None:
+        self.image = image
+        self.computed: Array | None = None
+        self.holders: list[weakref.ref[Pending]] = []
+
+    def is_shared(self, recipe: Recipe) -> bool:
+        """Whether other tensors wait for it."""
+        holders = [t for t in (ref() for ref in self.holders) if type(t) is Pending]
+        return any(t.recipe is not recipe for t in holders)
+
+
 class Recipe:
-    """A normalisation of an image, and what is added to it: on raw arrays."""
+    """An image that is not finished, what is added to it, and its limits: on raw arrays."""
 
-    __slots__ = ("dtype", "normalisation", "residual", "shape")
+    __slots__ = ("dtype", "holder", "image", "limits", "origin", "residual", "shape")
 
-    def __init__(self, normalisation: Normalisation, residual: Array | None = None) -> None:
-        self.normalisation = normalisation
+    def __init__(
+        self,
+        image: Unfinished,
+        residual: Array | None = None,
+        limits: tuple[float, float] | None = None,
+        origin: Origin | None = None,
+    ) -> None:
+        self.image = image
         self.residual = residual
-        self.shape, self.dtype = normalisation.x.shape, normalisation.x.dtype
+        self.limits = limits
+        self.origin = origin  # where it begins with a convolution
+        self.holder: weakref.ref[Pending] | None = None
+        self.shape, self.dtype = image.shape, image.dtype
 
     @property
     def ndim(self) -> int:
         return len(self.shape)
 
+    @property
+    def reads(self) -> tuple[Array, ...]:
+        """The arrays that it will be computed from."""
+        return self.image.reads if self.residual is None else (*self.image.reads, self.residual)
+
+    def normalised(self, *statistics: Any) -> Recipe | None:
+        """The recipe of the batch norm by given statistics; None if there is none."""
+        if self.residual is not None or self.limits is not None:
+            return None
+        image = self.image.normalised(*statistics)
+        return None if image is None else Recipe(image, origin=self.origin)
+
     def plus(self, residual: Array) -> Recipe | None:
         """The recipe of the sum; None if there is none: one array can be added, of the same shape and dtype."""
-        fits = self.residual is None and residual.shape == self.shape and residual.dtype == self.dtype
-        return Recipe(self.normalisation, residual) if fits else None
+        fits = residual.shape == self.shape and residual.dtype == self.dtype
+        if not fits or self.residual is not None or self.limits is not None:
+            return None
+        return Recipe(self.image, residual, origin=self.origin)
 
-    def carry_out(self, low: float = np.nan, high: float = np.nan) -> Array:
-        """The array, limited to ``[low, high]``; a limit that is NaN limits nothing."""
-        return self.normalisation(self.residual, low, high)
+    def limited(self, low: float, high: float, now: bool) -> Recipe | Array | None:
+        """The values within ``[low, high]``, as a recipe or at once; a limit that is NaN limits nothing."""
+        if self.limits is not None:
+            return None
+        recipe = Recipe(self.image, self.residual, (low, high), self.origin)
+        return recipe.carry_out(self) if now else recipe
+
+    def values(self) -> Array:
+        """The array, which the tensor that has the recipe gets too."""
+        t = self.holder() if self.holder is not None else None
+        return self.carry_out(self) if t is None else t._data
+
+    def carry_out(self, holding: Recipe) -> Array:
+        """Compute the array, always a new one; ``holding`` is the recipe of the tensor that this is for."""
+        image, origin = self.image, self.origin
+        if origin is not None:
+            if origin.computed is None and origin.is_shared(holding):
+                origin.computed = origin.image()
+            if origin.computed is not None:
+                image = image.onto(origin.computed)
+        return image(self.residual, *(self.limits or (np.nan, np.nan)))
 
 
-def worthwhile(normalisation: Normalisation) -> bool:
-    """Whether it pays to leave a normalisation for later. The half types round after every step, so they never wait."""
-    return normalisation.x.size >= WORTH and normalisation.x.dtype.itemsize >= 4
+def worthwhile(image: Unfinished) -> bool:
+    """Whether it pays to leave a step for later. The half types round after every step, so they never wait."""
+    return math.prod(image.shape) >= WORTH and image.dtype.itemsize >= 4
 
 
 class Pending(Tensor):
@@ -61,7 +118,7 @@ class Pending(Tensor):
 
     @property
     def _data(self) -> Array:
-        array = self.recipe.carry_out()
+        array = self.recipe.carry_out(self.recipe)
         self._data = array
         return array
 
@@ -73,9 +130,15 @@ class Pending(Tensor):
 
     def hand_over(self, heir: Pending) -> None:
         """Let another pending tensor be computed by this one's recipe."""
-        heir.recipe, heir.sources = self.recipe, self.sources
-        for version in self.sources:
-            version.wait(weakref.ref(heir))
+        heir._take(self.recipe, self.sources)
+
+    def _take(self, recipe: Recipe, sources: list[Version]) -> None:
+        self.recipe, self.sources = recipe, sources
+        recipe.holder = weakref.ref(self)
+        if recipe.origin is not None:
+            recipe.origin.holders.append(recipe.holder)
+        for version in sources:
+            version.wait(recipe.holder)
 
     # What is known without the values:
 
@@ -119,15 +182,13 @@ def pending(recipe: Recipe, backend: Backend, inputs: Iterable[Any]) -> Tensor:
     for x in inputs:
         if type(x) is Pending:
             sources += x.sources
-        elif isinstance(x, Tensor) and x._data.shape == recipe.shape:  # parameters are in the recipe as copies
+        elif isinstance(x, Tensor) and any(x._data is array for array in recipe.reads):
             sources.append(x._shared_version())
     if any(version.pinned for version in sources):
-        return wrap(recipe.carry_out(), backend)
+        return wrap(recipe.carry_out(recipe), backend)
     t = wrap(None, backend)
     del t._data
     t.__class__ = Pending
     assert isinstance(t, Pending)
-    t.recipe, t.sources = recipe, sources
-    for version in sources:
-        version.wait(weakref.ref(t))
+    t._take(recipe, sources)
     return t

@@ -27,7 +27,43 @@ Pair = tuple[int, int]
 """Height and width."""
 
 
-class Normalisation(ABC):
+class Unfinished(ABC):
+    """An image that is yet to be computed, so that the steps which follow can be done in the same pass."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Of the image."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> Any:
+        """Of the image."""
+
+    @property
+    @abstractmethod
+    def reads(self) -> tuple[Array, ...]:
+        """The arrays that it will be computed from, where they are no copies."""
+
+    def normalised(
+        self, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
+    ) -> Unfinished | None:
+        """This image after batch normalisation by given statistics; None if that cannot be left open too."""
+        return None
+
+    def onto(self, image: Array) -> Unfinished:
+        """What is left to do, where the image itself has been computed after all."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def __call__(self, residual: Array | None = None, low: float = math.nan, high: float = math.nan) -> Array:
+        """``min(max(image + residual, low), high)``; a limit that is NaN limits nothing.
+
+        The residual has the image's shape and dtype. Every step is rounded as if it were a pass of its own.
+        """
+
+
+class Normalisation(Unfinished):
     """A batch normalisation that is yet to be computed: the image, and the factors of its channels as copies.
 
     Attributes
@@ -38,12 +74,17 @@ class Normalisation(ABC):
 
     x: Array
 
-    @abstractmethod
-    def __call__(self, residual: Array | None = None, low: float = math.nan, high: float = math.nan) -> Array:
-        """``min(max(normalised x + residual, low), high)`` in one pass; a limit that is NaN limits nothing.
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.x.shape
 
-        The residual has the shape and dtype of ``x``. Every step is rounded as if it were a pass of its own.
-        """
+    @property
+    def dtype(self) -> Any:
+        return self.x.dtype
+
+    @property
+    def reads(self) -> tuple[Array, ...]:
+        return (self.x,)
 
 
 class Backend(ABC):
@@ -99,6 +140,12 @@ class Backend(ABC):
 
         ``P = (H + 2 padding - dilation (R - 1) - 1) // stride + 1``, and ``Q`` likewise.
         """
+
+    def conv2d_unfinished(
+        self, x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    ) -> Unfinished | None:
+        """The same left open; None where that saves nothing."""
+        return None
 
     @abstractmethod
     def conv2d_dgrad(

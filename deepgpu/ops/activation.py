@@ -30,7 +30,12 @@ class Relu(Node):
     fuses = True
 
     def forward(self, x: Any) -> Any:
-        return x.carry_out(low=0) if type(x) is Recipe else self.backend.relu(x)
+        if type(x) is Recipe:
+            fused = x.limited(0, math.nan, now=bool(self.needs_input_grad))
+            if fused is not None:
+                return fused
+            x = x.values()
+        return self.backend.relu(x)
 
     def backward(self, g: Tensor) -> Tensor:
         (y,) = self.saved
@@ -110,7 +115,10 @@ class Hardtanh(Node):
 
     def forward(self, x: Any) -> Any:
         if type(x) is Recipe:
-            return x.carry_out(self.low, self.high)
+            fused = x.limited(self.low, self.high, now=bool(self.needs_input_grad))
+            if fused is not None:
+                return fused
+            x = x.values()
         return self.backend.hardtanh(x, self.low, self.high)
 
     def backward(self, g: Tensor) -> Tensor:

@@ -39,11 +39,17 @@ class BatchNormEval(Node):
     """Normalise by given statistics, which are inputs so that their modification before backward is noticed."""
 
     keep_inputs = (0, 1, 3, 4)
+    fuses = True
 
     def __init__(self, eps: float) -> None:
         self.eps = eps
 
     def forward(self, x: Any, weight: Any, bias: Any, mean: Any, var: Any) -> Any:
+        if type(x) is Recipe:
+            recipe = None if self.needs_input_grad else x.normalised(weight, bias, mean, var, self.eps)
+            if recipe is not None:
+                return recipe
+            x = x.values()
         return _deferred(self.backend.batch_norm_eval(x, weight, bias, mean, var, self.eps))
 
     def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
@@ -150,11 +156,11 @@ def batch_norm(
     ValueError
         If training with a single value per channel, one statistic of two, or an ``eps`` that is not positive.
     """
-    if input._data.ndim < 2:
+    if input.ndim < 2:
         raise RuntimeError(takes("batch_norm", "input", "(N, C) or (N, C, ...)", f"shape {tuple(input.shape)}"))
     if not input.dtype.is_floating_point:
         raise RuntimeError(takes("batch_norm", "input", "a floating-point tensor", input.dtype))
-    channels = input._data.shape[1]
+    channels = input.shape[1]
     named = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     for name, t in named.items():
         if t is not None:
@@ -180,12 +186,12 @@ def batch_norm(
 
 
 def _check_parameter(input: Tensor, name: str, t: Tensor) -> None:
-    channels = input._data.shape[1]
+    channels = input.shape[1]
     if t._data.shape != (channels,):
         expected = f"shape ({channels},), one value a channel of `input`"
         raise RuntimeError(takes("batch_norm", name, expected, f"shape {tuple(t.shape)}"))
-    half = input._data.itemsize == 2
-    if t._data.dtype != input._data.dtype and not (half and t.dtype is dtypes.float32):
+    half = input.dtype.itemsize == 2
+    if t.dtype is not input.dtype and not (half and t.dtype is dtypes.float32):
         expected = f"the dtype of `input`, {input.dtype}{', or float32' if half else ''}"
         raise RuntimeError(takes("batch_norm", name, expected, t.dtype))
     if t.requires_grad and name.startswith("running"):

@@ -2,7 +2,7 @@
 
 Every algorithm (``im2col``, ``winograd``, ``direct``, ``depthwise``) is a module of three functions::
 
-    fprop(x, w, bias, y, conv)      y  = x * w + bias
+    fprop(x, w, bias, y, conv)      y  = x * w + bias, and all but ``im2col`` take an epilogue (:mod:`.finish`)
     dgrad(gy, w, gx, conv)          gx = the gradient with respect to x
     wgrad(gy, x, gw, conv)          gw = the gradient with respect to w
 

@@ -24,7 +24,7 @@ import numpy as np
 from numba import get_num_threads
 
 from .conv import Geometry
-from .gemm import NO_FLOOR, RELU
+from .finish import Epilogue, finish, finish_of
 from .parallel import parallel_for
 from .vector import LANES, Emitter, Int, Pointer, vector_kernel
 from .workspace import address, workspace, zeros
@@ -65,11 +65,10 @@ def _weighted_sums(
     y: Pointer,
     y_step: Int,
     bias: Pointer,
-    low: Pointer,
     pixels: Int,
     channels: Int,
 ) -> None:
-    """One run: ``y = max(bias + sum of taps, low)``; ``taps`` tabulates the offsets of ``count`` pixels and weights."""
+    """One run: ``y = bias + sum of taps``; ``taps`` tabulates the offsets of ``count`` pixels and weights."""
 
     def together(number: int, x: Pointer, y: Pointer) -> None:
         def some_channels(c: Int, mask: Any) -> None:
@@ -79,9 +78,8 @@ def _weighted_sums(
                 return [(source + x_step * i).load(mask) * weight + total for i, total in enumerate(sums)]
 
             start = (bias + c).load(mask)
-            floor = low.broadcast()
             for i, total in enumerate(emit.loop(count, [start] * number, tap)):
-                (y + (y_step * i + c)).store(total.at_least(floor), mask)
+                (y + (y_step * i + c)).store(total, mask)
 
         _over_channels(emit, channels, some_channels)
 
@@ -253,7 +251,7 @@ def _images(x: Array, y: Array) -> Images:
 
 
 @parallel_for
-def _sum_row(task, images, weights, bias, low, row_base, row_class, runs, lists, taps):
+def _sum_row(task, images, weights, bias, ending, row_base, row_class, runs, lists, taps):
     """One row of outputs of one image."""
     x, height, width, y, y_height, y_width, channels = images
     n, p = divmod(task, y_height)
@@ -271,10 +269,10 @@ def _sum_row(task, images, weights, bias, low, row_base, row_class, runs, lists,
             y + 4 * (task * y_width + first) * channels,
             step * channels,
             bias,
-            low,
             count,
             channels,
         )
+    finish(ending, y + 4 * task * y_width * channels, channels, 0, channels, y_width)
 
 
 @parallel_for
@@ -306,23 +304,25 @@ def _sum_rows_of_products(task, images, rows, parts, row_base, row_class, runs, 
                     )
 
 
-def fprop(x: Array, w: Array, bias: Array | None, y: Array, conv: Geometry, relu: bool = False) -> None:
-    """Write ``x * w + bias`` into ``y``, or the ReLU of it."""
-    _sum(x, w, bias, relu, y, conv, False)
+def fprop(x: Array, w: Array, bias: Array | None, y: Array, conv: Geometry, epilogue: Epilogue | None = None) -> None:
+    """Write ``x * w + bias`` into ``y``, and finish it."""
+    _sum(x, w, bias, epilogue, y, conv, False)
 
 
 def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
     """Write the gradient with respect to the input into ``gx``."""
-    _sum(gy, w, None, False, gx, conv, True)
+    _sum(gy, w, None, None, gx, conv, True)
 
 
-def _sum(x: Array, w: Array, bias: Array | None, relu: bool, y: Array, conv: Geometry, transposed: bool) -> None:
+def _sum(
+    x: Array, w: Array, bias: Array | None, epilogue: Epilogue | None, y: Array, conv: Geometry, transposed: bool
+) -> None:
     c, _, r, s = w.shape
     tables = _runs(y.shape[1:3], x.shape[1:3], (r, s), conv, c, transposed)
     weights = np.ascontiguousarray(w.reshape(c, r * s).T)
     shift = zeros(c) if bias is None else bias
-    low = address(RELU if relu else NO_FLOOR) + 4
-    _sum_row(y.shape[0] * y.shape[1], _images(x, y), address(weights), address(shift), low, *tables[:5])
+    ending = finish_of(y, epilogue)
+    _sum_row(y.shape[0] * y.shape[1], _images(x, y), address(weights), address(shift), ending, *tables[:5])
 
 
 def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:

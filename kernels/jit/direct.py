@@ -20,7 +20,8 @@ from .compile import kernel
 from .conv import Geometry
 from .conv_matrix import Tap, Weights, Windows, gather_columns, matrix_rows, window_taps, windows_of
 from .direct_wgrad import wgrad
-from .gemm import LINE, NO_FLOOR, RELU, TILE_ROWS, WIDTH, copy_rows_exactly, multiply, pack
+from .finish import NOTHING, Epilogue, Finish, finish, finish_of
+from .gemm import LINE, TILE_ROWS, WIDTH, copy_rows_exactly, multiply, pack
 from .parallel import parallel_for
 from .vector import take
 from .workspace import address, counter, workspace, zeros
@@ -39,7 +40,6 @@ class Product(NamedTuple):
     gathered: int  # whether the rows must be gathered, or are the pixels as they lie
     weights: int  # (panel, length of a row, WIDTH)
     bias: int  # whole panels
-    low: int  # two floats: -inf, and the least value of the result
     y: int  # image (N, y_height, y_width), the group's first channel
     y_pixel: int
     y_height: int
@@ -49,6 +49,7 @@ class Product(NamedTuple):
     y_first_h: int
     y_first_w: int
     pixels: int  # to fill
+    channel: int  # the group's first
     channels: int  # of y, in this group
     block: int  # pixels in a block
     panels: int  # panels in a block
@@ -59,7 +60,7 @@ class Product(NamedTuple):
 
 
 @parallel_for
-def _product(worker, p, windows, pieces, chunks, starts):
+def _product(worker, p, ending, windows, pieces, chunks, starts):
     """One worker: take blocks of pixels and panels, gather their columns chunk by chunk, and multiply."""
     columns = p.scratch + 4 * worker * p.scratch_size
     aside, aside_row = columns + 4 * p.block * p.columns_row, (p.channels + WIDTH - 1) // WIDTH * WIDTH
@@ -80,7 +81,6 @@ def _product(worker, p, windows, pieces, chunks, starts):
                 gather_columns(columns, p.columns_row, windows, first, count, some)
             else:
                 a, a_row = windows.image + 4 * (first * windows.pixel + some[0, 3]), windows.pixel
-            low = p.low + (4 if chunk == chunks.size - 2 else 0)
             for panel in range(panel_0, panel_1):
                 b = p.weights + 4 * (panel * starts[-1] + starts[chunk]) * WIDTH
                 if whole and (panel + 1) * WIDTH <= p.channels:
@@ -91,11 +91,15 @@ def _product(worker, p, windows, pieces, chunks, starts):
                 ahead = b + 4 * starts[-1] * WIDTH  # the next panel
                 if panel == panel_0 and not p.gathered:  # or the next block of the image
                     ahead = windows.image + 4 * (following // shares * p.block * windows.pixel + some[0, 3])
-                multiply(a, a_row, b, c, c_row, start, start_row, low, count, length, ahead)
+                multiply(a, a_row, b, c, c_row, start, start_row, count, length, ahead)
         begin = (p.channels // WIDTH if whole else panel_0) * WIDTH
         end = min(panel_1 * WIDTH, p.channels)
         if begin < end:
             _put(aside + 4 * begin, aside_row, p, windows, first, count, begin, end - begin)
+        if ending.wanted:  # only where the pixels of a block are neighbours: in fprop
+            channel = panel_0 * WIDTH
+            place = p.y + 4 * (first * p.y_pixel + channel)
+            finish(ending, place, p.y_pixel, p.channel + channel, min(panel_1 * WIDTH, p.channels) - channel, count)
 
 
 @kernel
@@ -137,17 +141,18 @@ class Target(NamedTuple):
     first: tuple[int, int]
 
 
-def fprop(x: Array, w: Array, bias: Array | None, y: Array, conv: Geometry, relu: bool = False) -> None:
-    """Write ``x * w + bias`` into ``y``, or the ReLU of it."""
+def fprop(x: Array, w: Array, bias: Array | None, y: Array, conv: Geometry, epilogue: Epilogue | None = None) -> None:
+    """Write ``x * w + bias`` into ``y``, and finish it."""
     k, c, r, s = w.shape
     k //= conv.groups
     weights = Weights(window_taps((r, s), conv), c, r * s, c * r * s, conv.groups == 1)
+    ending = finish_of(y, epilogue)
     for g in range(conv.groups):
         part = slice(g * k, g * k + k)
         windows = windows_of(x, g * c, conv.stride, y.shape[1:3])
         shift = None if bias is None else bias[part]
         target = Target(y, g * k, k, (1, 1), (0, 0))
-        _multiply(windows, w[part], weights, not conv.is_pointwise((r, s)), shift, relu, target)
+        _multiply(windows, w[part], weights, not conv.is_pointwise((r, s)), shift, ending, target)
 
 
 def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
@@ -173,7 +178,7 @@ def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
         for g in range(conv.groups):
             windows = windows_of(gy, g * k, (1, 1), size)
             target = Target(gx, g * c, c, conv.stride, (i, j))
-            _multiply(windows, w[g * k : g * k + k], weights, not conv.is_pointwise((r, s)), None, False, target)
+            _multiply(windows, w[g * k : g * k + k], weights, not conv.is_pointwise((r, s)), None, NOTHING, target)
 
 
 def _phase(position: int, taps: int, stride: int, dilation: int) -> list[tuple[int, int]]:
@@ -183,12 +188,12 @@ def _phase(position: int, taps: int, stride: int, dilation: int) -> list[tuple[i
 
 
 def _multiply(
-    windows: Windows, w: Array, weights: Weights, gathered: bool, bias: Array | None, relu: bool, target: Target
+    windows: Windows, w: Array, weights: Weights, gathered: bool, bias: Array | None, ending: Finish, target: Target
 ) -> None:
     """One product: pack the weights, choose the blocks, and run the kernel on all threads."""
     y, channels = target.y, target.channels
     if weights.all_channels and narrow.serves(weights.taps, channels):
-        narrow.product(windows, w, weights, bias, relu, y, target.stride, target.first)
+        narrow.product(windows, w, weights, bias, ending, y, target.stride, target.first)
         return
     workers, panels = get_num_threads(), -(-channels // WIDTH)
     rows = matrix_rows(weights.taps, weights.channels, weights.step, weights.all_channels)
@@ -205,7 +210,6 @@ def _multiply(
         gathered=int(gathered),
         weights=address(packed),
         bias=address(shift),
-        low=address(RELU if relu else NO_FLOOR),
         y=address(y) + 4 * target.channel,
         y_pixel=y.shape[3],
         y_height=y.shape[1],
@@ -215,6 +219,7 @@ def _multiply(
         y_first_h=target.first[0],
         y_first_w=target.first[1],
         pixels=pixels,
+        channel=target.channel,
         channels=channels,
         block=block,
         panels=share,
@@ -223,7 +228,7 @@ def _multiply(
         columns_row=rows.stride,
         counter=counter(),
     )
-    _product(workers, problem, windows, rows.pieces, rows.chunks, rows.starts)
+    _product(workers, problem, ending, windows, rows.pieces, rows.chunks, rows.starts)
 
 
 def _blocks(pixels: int, panels: int, workers: int) -> tuple[int, int]:

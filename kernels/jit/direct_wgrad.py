@@ -14,7 +14,7 @@ from numba import get_num_threads
 
 from .conv import Geometry
 from .conv_matrix import gather_columns, matrix_rows, window_taps, windows_of
-from .gemm import LINE, NO_FLOOR, WIDTH, multiply_transposed, pack_rows
+from .gemm import LINE, WIDTH, multiply_transposed, pack_rows
 from .parallel import parallel_for
 from .vector import LANES, Emitter, Int, Pointer, take, transposed, vector_kernel
 from .workspace import address, counter, workspace, zeros
@@ -40,7 +40,6 @@ class Sum(NamedTuple):
     splits: int  # parts of the pixels
     parts: int  # sums (splits, shares, length of a row, share)
     zeros: int  # a panel's row of them
-    low: int  # -inf
     scratch: int  # of all workers
     scratch_size: int  # of one
     columns_row: int  # from one row of gathered columns to the next
@@ -77,7 +76,7 @@ def _sum(worker, p, windows, pieces, chunks, starts):
             for n in range(0, channels, WIDTH):
                 b, c = packed + 4 * n * BLOCK, sums + 4 * n
                 start, start_row = (p.zeros, 0) if first == begin else (c, p.share)
-                multiply_transposed(a, a_row, b, WIDTH, c, p.share, start, start_row, p.low, length, count)
+                multiply_transposed(a, a_row, b, WIDTH, c, p.share, start, start_row, length, count)
 
 
 @vector_kernel
@@ -143,7 +142,6 @@ def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
             splits=splits,
             parts=address(parts),
             zeros=address(zeros(WIDTH)),
-            low=address(NO_FLOOR),
             scratch=address(scratch),
             scratch_size=scratch.shape[1],
             columns_row=rows.stride,

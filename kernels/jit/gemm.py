@@ -36,9 +36,6 @@ WIDTH = 2 * LANES
 LINE = 16
 """Floats in a cache line."""
 
-NO_FLOOR, RELU = np.array([-np.inf, -np.inf], np.float32), np.array([-np.inf, 0], np.float32)
-"""The least values of a sum that is not finished, and of a result."""
-
 
 class _Operands(NamedTuple):
     """The arguments of a product, as values of the machine code."""
@@ -52,7 +49,6 @@ class _Operands(NamedTuple):
     c_row: Int
     start: Pointer
     start_row: Int
-    low: Pointer
     length: Int
 
 
@@ -71,10 +67,9 @@ def _tile(emit: Emitter, rows: int, o: _Operands, fetch: Callable[[Pointer, Int]
 
     places = [(r, j) for r in range(rows) for j in (0, LANES)]
     sums = emit.loop(o.length, [o.a, o.b, *[emit.zero()] * len(places)], step)[2:]
-    floor = o.low.broadcast()
     for (r, j), total in zip(places, sums, strict=True):  # long sums are made of short ones: that rounds less
         start = (o.start + o.start_row * r + j).load()
-        (o.c + o.c_row * r + j).store((start + total).at_least(floor))
+        (o.c + o.c_row * r + j).store(start + total)
 
 
 def _panel(emit: Emitter, rows: Int, o: _Operands, fetch: Callable[[Int], Callable[[Pointer, Int], None]]) -> None:
@@ -104,18 +99,17 @@ def multiply(
     c_row: Int,
     start: Pointer,
     start_row: Int,
-    low: Pointer,
     rows: Int,
     length: Int,
     ahead: Pointer,
 ) -> None:
-    """``C = max(start + A @ B, low)`` for ``rows`` rows and the ``WIDTH`` columns of one packed panel.
+    """``C = start + A @ B`` for ``rows`` rows and the ``WIDTH`` columns of one packed panel.
 
     The rows of A are contiguous and ``a_row`` apart, those of C ``c_row``. ``start`` is C itself to add to it, or with
     ``start_row`` 0 one bias for all rows. On the way the cache lines from ``ahead`` on are brought into L2, one a step:
     what the caller needs next.
     """
-    operands = _Operands(a, a_row, emit.int(1), b, emit.int(WIDTH), c, c_row, start, start_row, low, length)
+    operands = _Operands(a, a_row, emit.int(1), b, emit.int(WIDTH), c, c_row, start, start_row, length)
 
     def fetch(tile: Int) -> Callable[[Pointer, Int], None]:
         return lambda a, i: (ahead + (tile * length + i) * LINE).prefetch(2)
@@ -134,16 +128,15 @@ def multiply_transposed(
     c_row: Int,
     start: Pointer,
     start_row: Int,
-    low: Pointer,
     rows: Int,
     length: Int,
 ) -> None:
-    """``C = max(start + A^T @ B, low)``: row ``k`` of A, at ``a + k * a_step``, holds step ``k`` of all rows of C.
+    """``C = start + A^T @ B``: row ``k`` of A, at ``a + k * a_step``, holds step ``k`` of all rows of C.
 
     B need not be packed. A tile reads a piece of every row of A, which the hardware does not foresee: so the piece of
     the next tile is brought into L1 meanwhile.
     """
-    operands = _Operands(a, emit.int(1), a_step, b, b_row, c, c_row, start, start_row, low, length)
+    operands = _Operands(a, emit.int(1), a_step, b, b_row, c, c_row, start, start_row, length)
     _panel(emit, rows, operands, lambda _: lambda a, _: (a + (2 * TILE_ROWS - 1)).prefetch(1))
 
 

@@ -21,7 +21,6 @@ from numba import get_num_threads
 
 from .gemm import (
     LINE,
-    NO_FLOOR,
     TILE_ROWS,
     WIDTH,
     copy_rows_exactly,
@@ -62,7 +61,6 @@ class Problem(NamedTuple):
     rows: int  # of a block
     columns: int
     bias: int  # a row to add, whole panels
-    low: int  # -inf
     scratch: int  # of all workers
     scratch_size: int  # of one
     counter: int  # an int64: blocks taken
@@ -98,11 +96,11 @@ def _blocks(worker, p):
                 start, start_row = (p.bias + 4 * (n + j), 0) if k == 0 else (c, c_row)
                 if p.a_by_columns:
                     a = p.a + 4 * (matrix * p.a_stack + k * p.a_line + m)
-                    multiply_transposed(a, p.a_line, panel, WIDTH, c, c_row, start, start_row, p.low, rows, length)
+                    multiply_transposed(a, p.a_line, panel, WIDTH, c, c_row, start, start_row, rows, length)
                 else:
                     a = p.a + 4 * (matrix * p.a_stack + m * p.a_line + k)
                     ahead = panel + 4 * depth * WIDTH
-                    multiply(a, p.a_line, panel, c, c_row, start, start_row, p.low, rows, length, ahead)
+                    multiply(a, p.a_line, panel, c, c_row, start, start_row, rows, length, ahead)
         if columns % WIDTH:
             last = columns // WIDTH * WIDTH
             c = p.c + 4 * ((matrix * p.m + m) * p.n + n + last)
@@ -140,7 +138,6 @@ def matmul(a: Array, b: Array, out: Array, bias: Array | None = None) -> None:
         rows=rows,
         columns=columns,
         bias=address(row),
-        low=address(NO_FLOOR),
         scratch=address(scratch),
         scratch_size=scratch.shape[1],
         counter=counter(),

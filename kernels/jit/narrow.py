@@ -21,7 +21,8 @@ from numba import get_num_threads
 
 from .compile import kernel
 from .conv_matrix import Tap, Weights, Windows
-from .gemm import LINE, NO_FLOOR, RELU, clear_rows, copy_rows
+from .finish import Finish, finish
+from .gemm import LINE, clear_rows, copy_rows
 from .parallel import parallel_for
 from .vector import LANES, Emitter, Int, Pointer, take, vector_kernel
 from .workspace import address, counter, workspace, zeros
@@ -46,7 +47,6 @@ def _dots(
     weights: Pointer,
     padded: Int,
     bias: Pointer,
-    low: Pointer,
     y: Pointer,
     y_pixel: Int,
     channels: Int,
@@ -74,11 +74,10 @@ def _dots(
             return add(source, w, sums, mask)
 
         sums = emit.loop(rows, [emit.zero()] * (number * some), row)
-        floor = low.broadcast()
         for i in range(number):
             for k in range(some):
                 total = sums[i * some + k].sum_of_lanes() + (bias + k).broadcast()
-                (y + (y_pixel * i + k)).store_first(total.at_least(floor))
+                (y + (y_pixel * i + k)).store_first(total)
 
     def line(some: int) -> None:
         def full(_: Int, values: list) -> list:
@@ -102,7 +101,6 @@ class Problem(NamedTuple):
     weights: int  # (channels, taps_rows, padded)
     padded: int
     bias: int
-    low: int
     y: int  # image (N, y_height, y_width, channels)
     y_height: int
     y_width: int
@@ -137,7 +135,7 @@ def _copy_patch(to, to_row, to_columns, windows, n, top, left, rows):
 
 
 @parallel_for
-def _blocks(worker, p, windows):
+def _blocks(worker, p, ending, windows):
     """One worker: take some lines of windows, copy what they need of the image, and sum."""
     pixel = windows.pixel
     patch = p.patch + 4 * worker * p.patch_size
@@ -155,6 +153,7 @@ def _blocks(worker, p, windows):
         _copy_patch(patch, patch_row, columns, windows, n, top, p.taps_column, rows)
         for line in range(lines):
             h = (first + line) * p.y_stride_h + p.y_first_h
+            place = p.y + 4 * ((n * p.y_height + h) * p.y_width + p.y_first_w) * p.channels
             _dots(
                 patch + 4 * line * windows.stride_h * patch_row,
                 windows.stride_w * pixel,
@@ -164,12 +163,12 @@ def _blocks(worker, p, windows):
                 p.weights,
                 p.padded,
                 p.bias,
-                p.low,
-                p.y + 4 * ((n * p.y_height + h) * p.y_width + p.y_first_w) * p.channels,
+                place,
                 p.y_stride_w * p.channels,
                 p.channels,
                 windows.columns,
             )
+            finish(ending, place, p.y_stride_w * p.channels, 0, p.channels, windows.columns)
 
 
 def serves(taps: tuple[Tap, ...], channels: int) -> bool:
@@ -183,12 +182,12 @@ def product(
     w: Array,
     weights: Weights,
     bias: Array | None,
-    relu: bool,
+    ending: Finish,
     y: Array,
     stride: tuple[int, int],
     first: tuple[int, int],
 ) -> None:
-    """Fill every ``stride``-th pixel of ``y (N, H, W, K)`` from ``first`` on."""
+    """Fill and finish every ``stride``-th pixel of ``y (N, H, W, K)`` from ``first`` on."""
     workers, channels, taps = get_num_threads(), y.shape[3], weights.taps
     pixel = np.arange(weights.channels) * weights.step
     offsets = np.array([[o + pixel for o in tap.weights] for tap in taps]).reshape(len(taps), -1)
@@ -209,7 +208,6 @@ def product(
         weights=address(packed),
         padded=padded,
         bias=address(shift),
-        low=address(RELU if relu else NO_FLOOR) + 4,
         y=address(y),
         y_height=y.shape[1],
         y_width=y.shape[2],
@@ -224,4 +222,4 @@ def product(
         patch_size=patch.shape[1],
         counter=counter(),
     )
-    _blocks(workers, problem, windows)
+    _blocks(workers, problem, ending, windows)

@@ -116,6 +116,11 @@ class Vec:
         below = self.builder.fcmp_ordered("<", self.value, low.value)
         return Vec(self.builder, self.builder.select(below, low.value, self.value))
 
+    def at_most(self, high: Vec) -> Vec:
+        """``min(self, high)`` in each lane; NaN stays NaN."""
+        above = self.builder.fcmp_ordered(">", self.value, high.value)
+        return Vec(self.builder, self.builder.select(above, high.value, self.value))
+
     def sum_of_lanes(self) -> Vec:
         """The sum of all lanes, in the first lane."""
         name = f"llvm.vector.reduce.fadd.v{LANES}f32"

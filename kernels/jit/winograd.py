@@ -23,7 +23,8 @@ from numba import get_num_threads
 
 from .compile import kernel
 from .conv import Geometry
-from .gemm import LINE, NO_FLOOR, RELU, TILE_ROWS, WIDTH, multiply
+from .finish import NOTHING, Epilogue, Finish, finish_of
+from .gemm import LINE, TILE_ROWS, WIDTH, multiply
 from .parallel import parallel_for
 from .vector import LANES, take
 from .winograd_tiles import apart, read_x, tiles_of, write_y
@@ -55,7 +56,6 @@ class Problem(NamedTuple):
     """What else the kernels must know. Addresses in bytes, sizes in floats."""
 
     bias: int  # whole panels
-    low: int  # two floats: -inf, and the least value of the result
     u: int  # transformed weights (36, panel, C, WIDTH)
     v: int  # transformed tiles (C / 64, 36, tiles, 64), where all of them are kept
     block: int  # tiles in a block
@@ -84,7 +84,7 @@ def _pack_weights(item, weights, u, channels, y_channels):
 
 
 @parallel_for
-def _many_tiles(worker, tiles, p):
+def _many_tiles(worker, tiles, p, ending):
     """Take blocks of tiles: transform, multiply, transform back."""
     table = np.empty(POINTS, np.int64)
     channels, y_channels = tiles.x_channels, tiles.y_channels
@@ -109,13 +109,13 @@ def _many_tiles(worker, tiles, p):
                     u = p.u + 4 * (point * u_apart + (channel + n) * channels)
                     c = m + 4 * (point * m_apart + n)
                     ahead = u + 4 * channels * WIDTH
-                    multiply(a, v_row, u, c, m_row, tiles.zeros, 0, p.low, count, channels, ahead)
+                    multiply(a, v_row, u, c, m_row, tiles.zeros, 0, count, channels, ahead)
             for t in range(count):
-                write_y(tiles, first + t, channel, share, m + 4 * t * m_row, m_apart, p.bias, p.low + 4, table, nowhere)
+                write_y(tiles, first + t, channel, share, m + 4 * t * m_row, m_apart, p.bias, ending, table, nowhere)
 
 
 @parallel_for
-def _few_tiles(worker, tiles, weights, p):
+def _few_tiles(worker, tiles, weights, p, ending):
     """Take 64 output channels, and go through their filters 64 x 64 at a time."""
     table = np.empty(POINTS, np.int64)
     number = tiles.number
@@ -140,22 +140,22 @@ def _few_tiles(worker, tiles, weights, p):
                     b, c = u + 4 * (point * u_apart + n * SHARE), m + 4 * (point * v_apart + n)
                     start, start_row = (tiles.zeros, 0) if channel == 0 else (c, SHARE_ROW)
                     ahead = a + 4 * v_apart  # the next point
-                    multiply(a, SHARE_ROW, b, c, SHARE_ROW, start, start_row, p.low, number, channels, ahead)
+                    multiply(a, SHARE_ROW, b, c, SHARE_ROW, start, start_row, number, channels, ahead)
         for t in range(number):
-            write_y(tiles, t, y_channel, y_channels, m + 4 * t * SHARE_ROW, v_apart, p.bias, p.low + 4, table, nowhere)
+            write_y(tiles, t, y_channel, y_channels, m + 4 * t * SHARE_ROW, v_apart, p.bias, ending, table, nowhere)
 
 
-def fprop(x: Array, w: Array, bias: Array | None, y: Array, conv: Geometry, relu: bool = False) -> None:
-    """Write ``x * w + bias`` into ``y``, or the ReLU of it."""
+def fprop(x: Array, w: Array, bias: Array | None, y: Array, conv: Geometry, epilogue: Epilogue | None = None) -> None:
+    """Write ``x * w + bias`` into ``y``, and finish it."""
     w = _whole_vectors(w, 0)
-    _convolve(x, w, Weights(address(w), 9 * w.shape[1], 9, 0), bias, relu, y, conv.padding)
+    _convolve(x, w, Weights(address(w), 9 * w.shape[1], 9, 0), bias, finish_of(y, epilogue), y, conv.padding)
 
 
 def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
     """Write the gradient with respect to the input into ``gx``."""
     w = _whole_vectors(w, 1)
     padding = 2 - conv.padding[0], 2 - conv.padding[1]
-    _convolve(gy, w, Weights(address(w), 9, 9 * w.shape[1], 1), None, False, gx, padding)
+    _convolve(gy, w, Weights(address(w), 9, 9 * w.shape[1], 1), None, NOTHING, gx, padding)
 
 
 def _whole_vectors(w: Array, axis: int) -> Array:
@@ -168,7 +168,7 @@ def _whole_vectors(w: Array, axis: int) -> Array:
 
 
 def _convolve(
-    x: Array, w: Array, weights: Weights, bias: Array | None, relu: bool, y: Array, padding: tuple[int, int]
+    x: Array, w: Array, weights: Weights, bias: Array | None, ending: Finish, y: Array, padding: tuple[int, int]
 ) -> None:
     """One convolution; ``w`` holds the memory of ``weights``."""
     workers, tiles = get_num_threads(), tiles_of(x, y, padding)
@@ -178,22 +178,21 @@ def _convolve(
     if bias is not None:
         shift = workspace("bias", panels * WIDTH)
         shift[:k] = bias
-    common = address(shift), address(RELU if relu else NO_FLOOR)
     if tiles.number <= MANY_TILES and c * k >= 128 * 128:
         row = apart(tiles.number * SHARE_ROW)
         v = workspace("values", -(-c // SHARE) * POINTS * row)
         scratch = workspace("scratch", workers, POINTS * (row + apart(SHARE * SHARE)) + k + LINE)
-        p = Problem(*common, 0, address(v), 0, 0, address(scratch), scratch.shape[1], counter())
+        p = Problem(address(shift), 0, address(v), 0, 0, address(scratch), scratch.shape[1], counter())
         all_x_tiles(-(-c // SHARE) * 8, tiles, p.v)
-        _few_tiles(workers, tiles, weights, p)
+        _few_tiles(workers, tiles, weights, p, ending)
         return
     share, block = min(panels * WIDTH, 256), _block(tiles.number, workers)
     u = workspace("values", POINTS * apart(panels * c * WIDTH))
     size = POINTS * (apart(block * (c + LANES + 16)) + apart(block * (share + 16))) + k + LINE
     scratch = workspace("scratch", workers, size)
-    p = Problem(*common, address(u), 0, block, share, address(scratch), scratch.shape[1], counter())
+    p = Problem(address(shift), address(u), 0, block, share, address(scratch), scratch.shape[1], counter())
     _pack_weights(panels * 8, weights, p.u, c, k)
-    _many_tiles(workers, tiles, p)
+    _many_tiles(workers, tiles, p, ending)
 
 
 def _block(tiles: int, workers: int) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from .compile import kernel
+from .finish import finish
 from .vector import LANES
 from .winograd_transforms import (
     INPUT,
@@ -117,25 +118,28 @@ def read_gy(tiles, tile, channel, channels, to, points_apart, table):
 
 
 @kernel
-def write_y(tiles, tile, channel, channels, products, points_apart, bias, low, table, nowhere):
-    """Transform the products of one tile to 4x4 pixels of ``y``; those outside the image go ``nowhere``."""
+def write_y(tiles, tile, channel, channels, products, points_apart, bias, ending, table, nowhere):
+    """Transform the products of one tile to 4x4 pixels of ``y``, and finish them; those outside go ``nowhere``."""
     n, i, j = _position(tiles, tile)
     height, width, pixel = tiles.y_height, tiles.y_width, tiles.y_channels
     corner = tiles.y + 4 * (((n * height + i) * width + j) * pixel + channel)
+    rows, columns = min(OUTPUT, height - i), min(OUTPUT, width - j)
     bias, done = bias + 4 * channel, 0
-    if i + OUTPUT <= height and j + OUTPUT <= width:
+    if rows == columns == OUTPUT:
         while done + LANES <= channels:
             at = 4 * done
-            output_tile_inside(products + at, points_apart, bias + at, low, corner + at, width * pixel, pixel)
+            output_tile_inside(products + at, points_apart, bias + at, corner + at, width * pixel, pixel)
             done += LANES
-        if done == channels:
-            return
-    for r in range(OUTPUT):
-        for s in range(OUTPUT):
-            inside = i + r < height and j + s < width
-            table[OUTPUT * r + s] = corner + 4 * (r * width + s) * pixel if inside else nowhere
+    if done < channels:
+        for r in range(OUTPUT):
+            for s in range(OUTPUT):
+                inside = r < rows and s < columns
+                table[OUTPUT * r + s] = corner + 4 * (r * width + s) * pixel if inside else nowhere
     while done < channels:
         at = 4 * done
         rest = channels - done
-        output_tile_at_border(products + at, points_apart, bias + at, low, table.ctypes.data, done, rest)
+        output_tile_at_border(products + at, points_apart, bias + at, table.ctypes.data, done, rest)
         done += LANES
+    if ending.wanted:
+        for r in range(rows):
+            finish(ending, corner + 4 * r * width * pixel, pixel, channel, channels, columns)

@@ -103,18 +103,18 @@ gradient_tile_inside = _tile_inside(gradient_values, OUTPUT)
 gradient_tile_at_border = _tile_at_border(gradient_values, OUTPUT)
 
 
-def _output_tile(emit: Emitter, products: Pointer, apart: Int, bias: Pointer, low: Pointer) -> list[Vec]:
-    shift, floor = bias.load(), low.broadcast()
+def _output_tile(products: Pointer, apart: Int, bias: Pointer) -> list[Vec]:
+    shift = bias.load()
     points = [[(products + apart * (INPUT * i + j)).load() for j in range(INPUT)] for i in range(INPUT)]
-    return [(pixel + shift).at_least(floor) for pixel in _both_ways(output_pixels, points)]
+    return [pixel + shift for pixel in _both_ways(output_pixels, points)]
 
 
 @vector_kernel
 def output_tile_inside(
-    emit: Emitter, products: Pointer, apart: Int, bias: Pointer, low: Pointer, pixels: Pointer, row: Int, column: Int
+    emit: Emitter, products: Pointer, apart: Int, bias: Pointer, pixels: Pointer, row: Int, column: Int
 ) -> None:
-    """4x4 pixels ``max(y + bias, low)`` from the 36 products, for a tile that lies wholly in the image."""
-    for k, pixel in enumerate(_output_tile(emit, products, apart, bias, low)):
+    """4x4 pixels ``y + bias`` from the 36 products, for a tile that lies wholly in the image."""
+    for k, pixel in enumerate(_output_tile(products, apart, bias)):
         (pixels + row * (k // OUTPUT) + column * (k % OUTPUT)).store(pixel)
 
 
@@ -124,14 +124,13 @@ def output_tile_at_border(
     products: Pointer,
     apart: Int,
     bias: Pointer,
-    low: Pointer,
     table: Int,
     channel: Int,
     channels: Int,
 ) -> None:
     """The same to the addresses in a table, and for fewer channels than lanes."""
     mask = emit.mask(channels)
-    for k, pixel in enumerate(_output_tile(emit, products, apart, bias, low)):
+    for k, pixel in enumerate(_output_tile(products, apart, bias)):
         (emit.address_in(table, k) + channel).store(pixel, mask)
 
 

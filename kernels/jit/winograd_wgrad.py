@@ -17,7 +17,7 @@ from numba import get_num_threads
 
 from .compile import kernel
 from .conv import Geometry
-from .gemm import LINE, NO_FLOOR, WIDTH, multiply_transposed
+from .gemm import LINE, WIDTH, multiply_transposed
 from .parallel import parallel_for
 from .vector import LANES, take
 from .winograd_tiles import apart, read_gy, read_x, tiles_of
@@ -39,7 +39,6 @@ BLOCK = 48
 class Problem(NamedTuple):
     """What the kernels must know. Addresses in bytes, sizes in floats."""
 
-    low: int  # -inf
     v: int  # transformed tiles of x (C / 64, 36, tiles, 64), where all of them are kept
     m: int  # of gy
     gw: int  # gradients (splits, K in whole vectors, C, 3, 3)
@@ -86,9 +85,7 @@ def _few_tiles(worker, tiles, p):
             a, b = p.v + 4 * (i * POINTS + point) * v_apart, p.m + 4 * (j * POINTS + point) * v_apart
             for n in range(0, y_channels, WIDTH):
                 c = sums + 4 * (point * sums_apart + n)
-                multiply_transposed(
-                    a, SHARE_ROW, b + 4 * n, SHARE_ROW, c, SHARE, tiles.zeros, 0, p.low, channels, number
-                )
+                multiply_transposed(a, SHARE_ROW, b + 4 * n, SHARE_ROW, c, SHARE, tiles.zeros, 0, channels, number)
         _write_gradients(tiles, p, 0, i * SHARE, channels, j * SHARE, y_channels, sums, sums_apart)
 
 
@@ -118,7 +115,7 @@ def _many_tiles(worker, tiles, p):
                 for n in range(0, y_channels, WIDTH):
                     b, c = m + 4 * (point * v_apart + n), sums + 4 * (point * sums_apart + n)
                     start, start_row = (tiles.zeros, 0) if first == begin else (c, SHARE)
-                    multiply_transposed(a, SHARE_ROW, b, SHARE_ROW, c, SHARE, start, start_row, p.low, channels, count)
+                    multiply_transposed(a, SHARE_ROW, b, SHARE_ROW, c, SHARE, start, start_row, channels, count)
         _write_gradients(tiles, p, split, i * SHARE, channels, j * SHARE, y_channels, sums, sums_apart)
 
 
@@ -156,7 +153,6 @@ def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
     row = POINTS * apart(tiles.number * SHARE_ROW) if few else 0
     v, m = (workspace(name, -(-n // SHARE) * row) for name, n in (("values", c), ("products", k)))
     p = Problem(
-        low=address(NO_FLOOR),
         v=address(v),
         m=address(m),
         gw=address(parts),

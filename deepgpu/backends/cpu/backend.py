@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from deepgpu.backends.base import Array, Normalisation, Pair
+from deepgpu.backends.base import Array, Normalisation, Pair, Unfinished
 from deepgpu.backends.composed import ComposedBackend
 from deepgpu.backends.cpu import activation, batchnorm, conv, erf, gemm, optim, pool, softmax
 
@@ -41,6 +41,11 @@ class CPUBackend(ComposedBackend):
         self, x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
     ) -> Array:
         return conv.fprop(x, w, bias, stride, padding, dilation, groups)
+
+    def conv2d_unfinished(
+        self, x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    ) -> Unfinished | None:
+        return conv.unfinished(x, w, bias, stride, padding, dilation, groups)
 
     def conv2d_dgrad(
         self, gy: Array, w: Array, input_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int

@@ -32,14 +32,8 @@ def _kernels() -> Any:
 class CPUNormalisation(Normalisation):
     """See :class:`deepgpu.backends.base.Normalisation`."""
 
-    def __init__(
-        self, x: Array, rows: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
-    ) -> None:
-        self.x, self.rows = x, rows
-        C, width = x.shape[1], rows.shape[1]
-        self.factors = np.empty((3, width), rows.dtype)  # centre, scale, shift: copies, so that parameters may change
-        weight, bias = _vector(weight, np.float64, 1, C), _vector(bias, np.float64, 0, C)
-        _kernels().affine(mean, var, weight, bias, eps, *self.factors)
+    def __init__(self, x: Array, rows: Array, factors: Array) -> None:
+        self.x, self.rows, self.factors = x, rows, factors
 
     def __call__(self, residual: Array | None = None, low: float = np.nan, high: float = np.nan) -> Array:
         rows, dtype = self.rows, self.rows.dtype
@@ -65,7 +59,7 @@ def batch_norm_train(
     counts, (means, squares) = np.empty(tasks), np.empty((2, tasks, width))
     _kernels().moments(tasks, rows, counts, means, squares, np.empty((tasks, 3, width), rows.dtype))
     _kernels().join_moments(counts, means, squares, mean, var)
-    y = CPUNormalisation(x, rows, weight, bias, mean, var, eps)
+    y = CPUNormalisation(x, rows, factors(rows, weight, bias, mean, var, eps))
     return y, mean.astype(rows.dtype), var.astype(rows.dtype)
 
 
@@ -75,7 +69,22 @@ def batch_norm_eval(
     """See :meth:`deepgpu.backends.base.Backend.batch_norm_eval`."""
     if x.size == 0:
         return composed.batch_norm_eval(np, x, weight, bias, mean, var, eps)
-    return CPUNormalisation(x, _rows(x), weight, bias, _vector(mean, np.float64), _vector(var, np.float64), eps)
+    rows = _rows(x)
+    return CPUNormalisation(x, rows, factors(rows, weight, bias, mean, var, eps))
+
+
+def normalisation(x: Array, factors: Array) -> Normalisation:
+    """The normalisation of an image by the :func:`factors` of its channels."""
+    rows = _rows(x)
+    return CPUNormalisation(x, rows, np.tile(factors, rows.shape[1] // factors.shape[1]))
+
+
+def factors(rows: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float) -> Array:
+    """Centre, scale and shift of each column of some rows, ``(3, width)``: copies, so that parameters may change."""
+    C, found = len(mean), np.empty((3, rows.shape[1]), rows.dtype)
+    weight, bias = _vector(weight, np.float64, 1, C), _vector(bias, np.float64, 0, C)
+    _kernels().affine(_vector(mean, np.float64), _vector(var, np.float64), weight, bias, eps, *found)
+    return found
 
 
 def batch_norm_backward(

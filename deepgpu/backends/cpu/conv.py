@@ -10,13 +10,14 @@ import contextlib
 import contextvars
 import functools
 import importlib
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from deepgpu.backends.base import Array, Pair
-from deepgpu.backends.cpu import memory
+from deepgpu.backends.base import Array, Pair, Unfinished
+from deepgpu.backends.cpu import batchnorm, memory
 
 ALGORITHMS = ("winograd", "depthwise", "direct", "im2col")
 """Each is a module of :mod:`deepgpu.kernels.jit`, which explains it."""
@@ -87,15 +88,84 @@ def use_algorithm(name: str) -> Iterator[None]:
         _forced.reset(token)
 
 
-def fprop(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
-    """See :meth:`deepgpu.backends.base.Backend.conv2d_fprop`."""
+def fprop(
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    epilogue: Any = None,
+) -> Array:
+    """See :meth:`deepgpu.backends.base.Backend.conv2d_fprop`; ``epilogue`` is one of ``kernels/jit/finish.py``."""
     name = algorithm("fprop", x.shape, w.shape, stride, padding, dilation, groups, x.dtype)
     conv = _geometry(stride, padding, dilation, groups)
     dtype = _compute_dtype(x.dtype)
     y = memory.empty((x.shape[0], *conv.output_size(x.shape[2:], w.shape[2:]), w.shape[0]), dtype)
     shift = None if bias is None else np.ascontiguousarray(bias, dtype)
-    _module(name).fprop(_channels_last(x, dtype), np.ascontiguousarray(w, dtype), shift, y, conv)
+    arrays = _channels_last(x, dtype), np.ascontiguousarray(w, dtype), shift, y
+    if epilogue is None:
+        _module(name).fprop(*arrays, conv)
+    else:
+        _module(name).fprop(*arrays, conv, epilogue)
     return _rounded(y, x.dtype).transpose(0, 3, 1, 2)
+
+
+class CPUConvolution(Unfinished):
+    """A convolution whose kernel will also normalise, add and limit, while the image is in cache."""
+
+    def __init__(self, x: Array, w: Array, bias: Array | None, *geometry: Any, factors: Array | None = None) -> None:
+        self.x, self.w, self.bias, self.geometry, self.factors = x, w, bias, geometry, factors
+        size = _geometry(*geometry).output_size(x.shape[2:], w.shape[2:])
+        self._shape = x.shape[0], w.shape[0], *size
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._shape
+
+    @property
+    def dtype(self) -> Any:
+        return self.x.dtype
+
+    @property
+    def reads(self) -> tuple[Array, ...]:
+        return (self.x, self.w) if self.bias is None else (self.x, self.w, self.bias)
+
+    def normalised(
+        self, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
+    ) -> Unfinished | None:
+        if self.factors is not None:
+            return None
+        factors = batchnorm.factors(np.empty((0, self.shape[1]), np.float32), weight, bias, mean, var, eps)
+        return CPUConvolution(self.x, self.w, self.bias, *self.geometry, factors=factors)
+
+    def onto(self, image: Array) -> Unfinished:
+        return batchnorm.normalisation(image, self._factors())
+
+    def _factors(self) -> Array:
+        return np.repeat(np.float32([[0], [1], [0]]), self.shape[1], axis=1) if self.factors is None else self.factors
+
+    def __call__(self, residual: Array | None = None, low: float = math.nan, high: float = math.nan) -> Array:
+        epilogue = None
+        if self.factors is not None or residual is not None or low == low or high == high:
+            from deepgpu.kernels.jit.finish import Epilogue
+
+            limits = np.float32([-np.inf if low != low else low, np.inf if high != high else high])
+            other = None if residual is None else _channels_last(residual, np.dtype(np.float32))
+            epilogue = Epilogue(self._factors(), other, limits)
+        return fprop(self.x, self.w, self.bias, *self.geometry, epilogue)
+
+
+def unfinished(
+    x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Unfinished | None:
+    """See :meth:`deepgpu.backends.base.Backend.conv2d_unfinished`."""
+    if x.dtype != np.float32 or _forced.get() is not None:
+        return None
+    if algorithm("fprop", x.shape, w.shape, stride, padding, dilation, groups) == "im2col":
+        return None
+    return CPUConvolution(x, w, bias, stride, padding, dilation, groups)
 
 
 def dgrad(gy: Array, w: Array, input_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
