@@ -88,6 +88,10 @@ class Recipe:
         recipe = Recipe(self.image, self.residual, (low, high), self.origin)
         return recipe.carry_out(self) if now else recipe
 
+    def bare(self) -> Unfinished | Array:
+        """The image itself where there is nothing to do after it, else the array."""
+        return self.image if self.residual is None and self.limits is None and self.origin is None else self.values()
+
     def values(self) -> Array:
         """The array, which the tensor that has the recipe gets too."""
         t = self.holder() if self.holder is not None else None

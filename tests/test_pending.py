@@ -11,6 +11,7 @@ import torch
 
 import deepgpu as dg
 from deepgpu import nn
+from deepgpu.backends.cpu.backend import CPUBackend
 from deepgpu.nn import functional as F
 from deepgpu.pending import Pending
 
@@ -187,6 +188,46 @@ def test_gradient_of_the_pending_tensor_itself() -> None:
     y.retain_grad()
     F.relu(y).sum().backward()
     np.testing.assert_array_equal(y.grad.numpy(), VALUES > 0)
+
+
+@pytest.mark.parametrize("limit", [F.relu, F.relu6, lambda y: F.hardtanh(y, -0.5, 0.25)])
+def test_the_gradient_of_a_limit_is_done_by_the_norm(limit: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bit for bit what it is if each goes alone; infinite and undefined values too."""
+    calls = []
+    for name in ("relu_backward", "hardtanh_backward"):
+        original = getattr(CPUBackend, name)
+        monkeypatch.setattr(CPUBackend, name, lambda *args, of=original: calls.append(args) or of(*args))
+    start = dg.tensor(ARRAYS[1])
+    start[0, 0, 0, 0] = float("inf")
+    found = []
+    for alone in (False, True):
+        x = dg.tensor(ARRAYS[0], requires_grad=True)
+        norm = nn.BatchNorm2d(8, dtype=dg.float64)
+        y = norm(x * 1)
+        if alone:
+            y.stride()
+        limit(y).backward(start)
+        found.append([x.grad.numpy(), norm.weight.grad.numpy(), norm.bias.grad.numpy()])
+        assert len(calls) == alone
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_gradient_of_a_limit_can_be_looked_at() -> None:
+    x = dg.tensor(ARRAYS[0], requires_grad=True)
+    y = F.batch_norm(x, None, None, training=True)
+    seen = []
+    y.register_hook(lambda g: seen.append(g.numpy().copy()))
+    z = F.relu(y)
+    (first,) = dg.autograd.grad(z.sum(), x, create_graph=True)
+    (second,) = dg.autograd.grad((first * first).sum(), x)
+    twin = torch.tensor(ARRAYS[0], requires_grad=True)
+    z = torch.relu(torch.nn.functional.batch_norm(twin, None, None, training=True))
+    (expected,) = torch.autograd.grad(z.sum(), twin, create_graph=True)
+    np.testing.assert_allclose(first.detach().numpy(), expected.detach().numpy(), rtol=1e-9, atol=1e-12)
+    (expected,) = torch.autograd.grad((expected * expected).sum(), twin)
+    np.testing.assert_allclose(second.numpy(), expected.numpy(), rtol=1e-7, atol=1e-12)
+    np.testing.assert_array_equal(seen[0], VALUES > 0)
 
 
 def test_a_leaf_is_not_modified_in_place() -> None:

@@ -59,7 +59,9 @@ def run(
         if before is None:
             slots[nr] = grad
         elif not create_graph and has_references(before, 2) and _can_hold_sum(before, grad):
-            before._data += grad._data  # nothing but the slot and the variable here refers to the tensor
+            before._backend.accumulate(
+                before._data, grad._data
+            )  # nothing but the slot and the variable here refers to the tensor
         else:
             slots[nr] = before + grad
 
@@ -183,7 +185,7 @@ def _accumulate(leaf: Tensor, grad: Tensor, create_graph: bool) -> None:
             leaf.grad = leaf.grad + grad
         else:
             leaf.grad._modified()
-            leaf.grad._data += grad._data
+            leaf.grad._backend.accumulate(leaf.grad._data, grad._data)
     elif create_graph:
         leaf.grad = grad.clone()
     elif (

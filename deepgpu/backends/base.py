@@ -86,6 +86,13 @@ class Normalisation(Unfinished):
     def reads(self) -> tuple[Array, ...]:
         return (self.x,)
 
+    def limited_gradient(self, gy: Array, y: Array, low: float, high: float) -> Unfinished | None:
+        """``gy``, but 0 where ``y``, the normalised image within the limits, is at one of them.
+
+        Left open for :meth:`Backend.batch_norm_backward` to do; None where this device cannot.
+        """
+        return None
+
 
 class Backend(ABC):
     """What a device must be able to do. One instance a device, held by :mod:`deepgpu.backends.registry`."""
@@ -100,6 +107,10 @@ class Backend(ABC):
     """The array namespace: ``numpy`` or ``cupy``."""
 
     # --- arrays -----------------------------------------------------------------------------------------------------
+
+    def accumulate(self, total: Array, other: Array) -> None:
+        """``total += other``, for arrays of one shape and dtype, each element of ``total`` at its own place."""
+        total += other
 
     @abstractmethod
     def from_numpy(self, array: Array) -> Array:
@@ -240,7 +251,10 @@ class Backend(ABC):
     def batch_norm_backward(
         self, gy: Array, x: Array, weight: Array | None, mean: Array, var: Array, eps: float, training: bool
     ) -> tuple[Array, Array, Array]:
-        """``(gx, gweight, gbias)``. With ``training`` the statistics depend on ``x``, otherwise they are constants."""
+        """``(gx, gweight, gbias)``. With ``training`` the statistics depend on ``x``, otherwise they are constants.
+
+        ``gy`` may be what :meth:`Normalisation.limited_gradient` of this device returned.
+        """
 
     # --- activations ------------------------------------------------------------------------------------------------
 

@@ -7,13 +7,14 @@ from typing import Any
 
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
+from deepgpu.backends.base import Normalisation
 from deepgpu.backends.precision import rounded, widened
 from deepgpu.errors import takes
 from deepgpu.ops.broadcast import unbroadcast
 from deepgpu.ops.dims import dimension
 from deepgpu.ops.op import op
 from deepgpu.ops.selection import where
-from deepgpu.pending import Recipe
+from deepgpu.pending import Recipe, worthwhile
 from deepgpu.tensor import Tensor
 
 SELU_ALPHA = 1.6732632423543772848170429916717
@@ -23,31 +24,72 @@ TANH_GELU_SCALE = math.sqrt(2 / math.pi)
 TANH_GELU_CUBE = 0.044715
 
 
-class Relu(Node):
-    """``max(x, 0)``; the gradient at 0 is 0."""
+class Limiting(Node):
+    """``min(max(x, low), high)``; a limit that is NaN limits nothing. The gradient at a limit is 0."""
 
     keep_outputs = (0,)
     fuses = True
+    low = high = math.nan
+    normalisation: Normalisation | None = None  # if nothing else was between it and the limits
 
     def forward(self, x: Any) -> Any:
-        if type(x) is Recipe:
-            fused = x.limited(0, math.nan, now=bool(self.needs_input_grad))
-            if fused is not None:
-                return fused
-            x = x.values()
+        if type(x) is not Recipe:
+            return self.compute(x)
+        if self.needs_input_grad and x.residual is None and isinstance(x.image, Normalisation):
+            self.normalisation = x.image
+        fused = x.limited(self.low, self.high, now=bool(self.needs_input_grad))
+        return self.compute(x.values()) if fused is None else fused
+
+    def compute(self, x: Any) -> Any:
+        """The limited array."""
+        raise NotImplementedError
+
+    def release(self) -> None:
+        super().release()
+        self.normalisation = None
+
+
+class LimitingGrad(Node):
+    """``g`` where the output was within the limits (or NaN): linear in ``g``."""
+
+    keep_inputs = (1,)
+    low = high = math.nan
+
+    def __init__(self, normalisation: Normalisation | None = None) -> None:
+        self.normalisation = normalisation
+
+    def forward(self, g: Any, y: Any) -> Any:
+        normalisation, self.normalisation = self.normalisation, None
+        if normalisation is not None and not self.needs_input_grad and worthwhile(normalisation):
+            gradient = normalisation.limited_gradient(g, y, self.low, self.high)
+            if gradient is not None:
+                return Recipe(gradient)
+        return self.compute(g, y)
+
+    def compute(self, g: Any, y: Any) -> Any:
+        """The array."""
+        raise NotImplementedError
+
+
+class Relu(Limiting):
+    """``max(x, 0)``."""
+
+    low = 0
+
+    def compute(self, x: Any) -> Any:
         return self.backend.relu(x)
 
     def backward(self, g: Tensor) -> Tensor:
         (y,) = self.saved
-        return ReluGrad()(g, y.detach())
+        return ReluGrad(self.normalisation)(g, y.detach())
 
 
-class ReluGrad(Node):
-    """``g`` where the output was positive (or NaN): linear in ``g``."""
+class ReluGrad(LimitingGrad):
+    """``g`` where the output was positive (or NaN)."""
 
-    keep_inputs = (1,)
+    low = 0
 
-    def forward(self, g: Any, y: Any) -> Any:
+    def compute(self, g: Any, y: Any) -> Any:
         return self.backend.relu_backward(g, y)
 
     def backward(self, gg: Tensor) -> tuple[Tensor, None]:
@@ -103,39 +145,30 @@ class Prelu(Node):
         return gx, gw
 
 
-class Hardtanh(Node):
-    """The gradient at the limits is 0."""
-
-    keep_outputs = (0,)
-    fuses = True
+class Hardtanh(Limiting):
+    """``min(max(x, low), high)``."""
 
     def __init__(self, low: float, high: float) -> None:
         self.low = low
         self.high = high
 
-    def forward(self, x: Any) -> Any:
-        if type(x) is Recipe:
-            fused = x.limited(self.low, self.high, now=bool(self.needs_input_grad))
-            if fused is not None:
-                return fused
-            x = x.values()
+    def compute(self, x: Any) -> Any:
         return self.backend.hardtanh(x, self.low, self.high)
 
     def backward(self, g: Tensor) -> Tensor:
         (y,) = self.saved
-        return HardtanhGrad(self.low, self.high)(g, y.detach())
+        return HardtanhGrad(self.low, self.high, self.normalisation)(g, y.detach())
 
 
-class HardtanhGrad(Node):
-    """``g`` where the output was within the limits: linear in ``g``."""
+class HardtanhGrad(LimitingGrad):
+    """``g`` where the output was within the limits (or NaN)."""
 
-    keep_inputs = (1,)
-
-    def __init__(self, low: float, high: float) -> None:
+    def __init__(self, low: float, high: float, normalisation: Normalisation | None = None) -> None:
+        super().__init__(normalisation)
         self.low = low
         self.high = high
 
-    def forward(self, g: Any, y: Any) -> Any:
+    def compute(self, g: Any, y: Any) -> Any:
         return self.backend.hardtanh_backward(g, y, self.low, self.high)
 
     def backward(self, gg: Tensor) -> tuple[Tensor, None]:

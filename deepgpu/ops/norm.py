@@ -77,7 +77,11 @@ class BatchNormGrad(Node):
     def __init__(self, eps: float, training: bool) -> None:
         self.eps, self.training = eps, training
 
+    fuses = True
+
     def forward(self, g: Any, x: Any, weight: Any, mean: Any, var: Any) -> Any:
+        g = g.bare() if type(g) is Recipe else g
+        x = x.values() if type(x) is Recipe else x
         gx, gw, gb = self.backend.batch_norm_backward(g, x, weight, mean, var, self.eps, self.training)
         of_params = gw.dtype if weight is None else weight.dtype
         return gx, rounded(gw, of_params), rounded(gb, of_params)

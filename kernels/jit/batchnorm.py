@@ -133,11 +133,20 @@ def normalise_add(part, x, other, y, centre, scale, shift, low, high, parts):
             b[c] = high if v > high else v
 
 
-@parallel_for(fastmath=FUSED)
-def gradient_sums(part, gy, x, centre, sums, scratch):
-    """``sum(gy)`` and ``sum(gy (x - centre))`` of each column, in each of ``len(sums)`` runs of rows.
+@kernel(fastmath=FUSED)
+def _within(g, centred, scale, shift, low, high):
+    """The gradient `g`, but 0 where the result of :func:`normalise` is at a limit: that is not read, but made again."""
+    y = centred * scale + shift
+    g = type(g)(0) if y <= low else g
+    return type(g)(0) if y >= high else g
 
-    `sums` is ``(runs, 2, width)`` in float64, and `scratch` the same in the dtype of `x`.
+
+@parallel_for(fastmath=FUSED)
+def gradient_sums(part, gy, x, centre, scale, shift, low, high, sums, scratch):
+    """``sum(g)`` and ``sum(g (x - centre))`` of each column, in each of ``len(sums)`` runs of rows.
+
+    `g` is `gy` where the normalised `x` is between the limits, and 0 elsewhere. `sums` is ``(runs, 2, width)`` in
+    float64, and `scratch` the same in the dtype of `x`.
     """
     rows, width = x.shape
     first, end = rows * part // len(sums), rows * (part + 1) // len(sums)
@@ -145,28 +154,33 @@ def gradient_sums(part, gy, x, centre, sums, scratch):
     for c in range(width):
         sums[part, 0, c], sums[part, 1, c] = 0, 0
     for r in range(first, end, BLOCK):
-        _block_gradient_sums(gy, x, r, r + BLOCK if r + BLOCK < end else end, centre, s, q)
+        _block_gradient_sums(gy, x, r, r + BLOCK if r + BLOCK < end else end, centre, scale, shift, low, high, s, q)
         for c in range(width):
             sums[part, 0, c] += s[c]
             sums[part, 1, c] += q[c]
 
 
 @kernel(fastmath=FUSED)
-def _block_gradient_sums(gy, x, first, end, centre, s, q):
-    """``s = sum(gy)`` and ``q = sum(gy (x - centre))`` over some rows, two at once."""
+def _block_gradient_sums(gy, x, first, end, centre, scale, shift, low, high, s, q):
+    """``s = sum(g)`` and ``q = sum(g (x - centre))`` over some rows, two at once."""
     width = x.shape[1]
     for c in range(width):
         s[c], q[c] = 0, 0
     for r in range(first, end - 1, 2):
         x0, x1, g0, g1 = x[r], x[r + 1], gy[r], gy[r + 1]
         for c in range(width):
-            s[c] += g0[c] + g1[c]
-            q[c] += g0[c] * (x0[c] - centre[c]) + g1[c] * (x1[c] - centre[c])
+            d0, d1 = x0[c] - centre[c], x1[c] - centre[c]
+            a0 = _within(g0[c], d0, scale[c], shift[c], low, high)
+            a1 = _within(g1[c], d1, scale[c], shift[c], low, high)
+            s[c] += a0 + a1
+            q[c] += a0 * d0 + a1 * d1
     if (end - first) % 2:
         row, g = x[end - 1], gy[end - 1]
         for c in range(width):
-            s[c] += g[c]
-            q[c] += g[c] * (row[c] - centre[c])
+            d = row[c] - centre[c]
+            a = _within(g[c], d, scale[c], shift[c], low, high)
+            s[c] += a
+            q[c] += a * d
 
 
 @kernel
@@ -196,10 +210,11 @@ def gradient_factors(sums, rows, mean, var, weight, eps, gweight, gbias, of_gy, 
 
 
 @parallel_for(fastmath=FUSED)
-def input_gradient(part, gy, x, gx, centre, of_gy, of_x, constant, parts):
-    """``gx = of_gy gy + of_x (x - centre) + constant`` on one of `parts` runs of rows."""
+def input_gradient(part, gy, x, gx, centre, scale, shift, low, high, of_gy, of_x, constant, parts):
+    """``gx = of_gy g + of_x (x - centre) + constant`` on one of `parts` runs of rows; see :func:`gradient_sums`."""
     rows, width = x.shape
     for r in range(rows * part // parts, rows * (part + 1) // parts):
         g, a, b = gy[r], x[r], gx[r]
         for c in range(width):
-            b[c] = of_gy[c] * g[c] + (of_x[c] * (a[c] - centre[c]) + constant[c])
+            d = a[c] - centre[c]
+            b[c] = of_gy[c] * _within(g[c], d, scale[c], shift[c], low, high) + (of_x[c] * d + constant[c])

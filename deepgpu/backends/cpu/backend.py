@@ -9,7 +9,7 @@ import numpy as np
 
 from deepgpu.backends.base import Array, Normalisation, Pair, Unfinished
 from deepgpu.backends.composed import ComposedBackend
-from deepgpu.backends.cpu import activation, batchnorm, conv, erf, gemm, optim, pool, softmax
+from deepgpu.backends.cpu import accumulate, activation, batchnorm, conv, erf, gemm, optim, pool, softmax
 
 
 class CPUBackend(ComposedBackend):
@@ -27,6 +27,9 @@ class CPUBackend(ComposedBackend):
 
     def synchronize(self) -> None:
         """Return at once: every call has finished when it returns."""
+
+    def accumulate(self, total: Array, other: Array) -> None:
+        accumulate.accumulate(total, other)
 
     def erf(self, x: Array) -> Array:
         return erf.erf(x)

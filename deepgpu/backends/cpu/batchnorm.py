@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from deepgpu.backends.base import Array, Normalisation
+from deepgpu.backends.base import Array, Normalisation, Unfinished
 from deepgpu.backends.composed import batchnorm as composed
-from deepgpu.backends.cpu import memory
+from deepgpu.backends.cpu import activation, memory
 from deepgpu.backends.cpu.parts import MOST, parts
 from deepgpu.backends.layout import channels_first_view, channels_last_view
 from deepgpu.backends.precision import accumulation_dtype, rounded
@@ -45,6 +45,34 @@ class CPUNormalisation(Normalisation):
         else:
             _kernels().normalise_add(tasks, rows, _rows(residual), y, *self.factors, *limits, tasks)
         return _like(y, self.x)
+
+    def limited_gradient(self, gy: Array, y: Array, low: float, high: float) -> Unfinished | None:
+        return LimitedGradient(self, gy, y, low, high) if gy.dtype == y.dtype == self.rows.dtype else None
+
+
+class LimitedGradient(Unfinished):
+    """The gradient of a normalisation that was limited: its backward makes the limits again instead of reading them."""
+
+    def __init__(self, normalisation: CPUNormalisation, gy: Array, y: Array, low: float, high: float) -> None:
+        self.normalisation, self.gy, self.y, self.limits = normalisation, gy, y, (low, high)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.y.shape
+
+    @property
+    def dtype(self) -> Any:
+        return self.y.dtype
+
+    @property
+    def reads(self) -> tuple[Array, ...]:
+        return self.gy, self.y
+
+    def __call__(self, residual: Array | None = None, low: float = np.nan, high: float = np.nan) -> Array:
+        gradient = activation.hardtanh_backward(self.gy, self.y, *self.limits)
+        if residual is not None:
+            gradient += residual
+        return gradient if low != low and high != high else activation.hardtanh(gradient, low, high)
 
 
 def batch_norm_train(
@@ -94,19 +122,25 @@ def batch_norm_backward(
     if x.size == 0:
         return composed.batch_norm_backward(np, gy, x, weight, mean, var, eps, training)
     kernels = _kernels()
-    rows, gradients, C = _rows(x), _rows(gy), x.shape[1]
+    rows, C = _rows(x), x.shape[1]
     tasks, width, dtype = _parts(rows), rows.shape[1], rows.dtype
     mean, var, scale = _vector(mean, np.float64), _vector(var, np.float64), _vector(weight, np.float64, 1, C)
-    centre = np.empty(width, dtype)
-    centre.reshape(-1, C)[...] = mean
+    low = high = np.nan
+    if isinstance(gy, LimitedGradient) and gy.normalisation.x is x and training:
+        image, (low, high), gradients = gy.normalisation.factors, gy.limits, _rows(gy.gy)
+    else:
+        gradients = _rows(gy() if isinstance(gy, Unfinished) else gy)
+        image = np.zeros((3, width), dtype)
+        image[0].reshape(-1, C)[...] = mean
+    limited = *image, dtype.type(low), dtype.type(high)  # which gradients count
     sums = np.empty((tasks, 2, width))
-    kernels.gradient_sums(tasks, gradients, rows, centre, sums, np.empty(sums.shape, dtype))
+    kernels.gradient_sums(tasks, gradients, rows, *limited, sums, np.empty(sums.shape, dtype))
     gweight, gbias = np.empty(C, dtype), np.empty(C, dtype)
     of_gy, of_x, constant = np.empty((3, width), dtype)
     kernels.gradient_factors(sums, len(rows), mean, var, scale, eps, gweight, gbias, of_gy, of_x, constant)
     gx = memory.empty(rows.shape, dtype)
     if training:
-        kernels.input_gradient(tasks, gradients, rows, gx, centre, of_gy, of_x, constant, tasks)
+        kernels.input_gradient(tasks, gradients, rows, gx, *limited, of_gy, of_x, constant, tasks)
     else:  # the statistics are constants: gx = of_gy * gy
         zero = np.zeros(width, dtype)
         unlimited = dtype.type(np.nan)
