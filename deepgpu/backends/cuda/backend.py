@@ -11,7 +11,7 @@ import numpy as np
 from deepgpu.backends import cuda, cudnn
 from deepgpu.backends.base import Array, Backend, Normalisation, Pair
 from deepgpu.backends.composed import ComposedBackend
-from deepgpu.backends.cuda import batchnorm, conv, elementwise, gemm, optim, pool, softmax
+from deepgpu.backends.cuda import batchnorm, conv, elementwise, gemm, graphs, memory, optim, pool, softmax
 
 
 def _on_own_device(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,9 +42,22 @@ class CUDABackend(ComposedBackend):
         self.xp = cupy
         self.index = index
         self._device = self.xp.cuda.Device(index)
+        memory.allocator(cupy)
 
     def from_numpy(self, array: Array) -> Array:
-        return self.xp.asarray(array)
+        return graphs.uploaded(self.xp, array)
+
+    def from_pinned(self, array: Array) -> Array:
+        """Copy a NumPy array in pinned memory to this device; the host need not wait for it."""
+        return memory.copied_asynchronously(self.xp, array)
+
+    def pinned(self, array: Array) -> Array:
+        """A copy of a NumPy array in pinned memory."""
+        return memory.pinned_copy(self.xp, array)
+
+    def is_pinned(self, array: Array) -> bool:
+        """Whether a NumPy array lies in pinned memory."""
+        return memory.is_pinned(self.xp, array)
 
     def to_numpy(self, array: Array) -> Array:
         return self.xp.asnumpy(array)
