@@ -26,25 +26,6 @@ DTYPES = {
 ROUNDING = {"float32": 2**-24, "float64": 2**-53, "float16": 2**-11, "bfloat16": 2**-8}
 """Half a unit in the last place, relative."""
 
-C_TYPES = {
-    "float32": ("float", 4),
-    "float64": ("double", 2),
-    "float16": ("__half", 8),
-    "bfloat16": ("__nv_bfloat16", 8),
-}
-"""The name in CUDA C++, and elements in 16 bytes."""
-
-
-def instances(*templates: str, dtypes: Sequence[str] = tuple(DTYPES), narrow: bool = True) -> list[str]:
-    """Names of kernels from templates with ``{T}``, ``{A}`` (the accumulator) and ``{V}`` (elements a thread)."""
-    names = []
-    for dtype in dtypes:
-        c, width = C_TYPES[dtype]
-        accumulator = "double" if dtype == "float64" else "float"
-        for v in (width, 1) if narrow and dtype == "float32" else (width,):
-            names += [t.format(T=c, A=accumulator, V=v) for t in templates]
-    return list(dict.fromkeys(names))
-
 
 @pytest.fixture(scope="module", autouse=True)
 def compiled_together(request: pytest.FixtureRequest) -> Iterator[None]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from deepgpu.kernels.emulator import compile_judge
 
-from deepgpu.backends.cuda import elementwise, layout
+from deepgpu.backends.cuda import elementwise, instances, layout
 from deepgpu.testing.layouts import LAYOUTS
 from tests.kernels.cuda.emulated import (
     DTYPES,
@@ -15,19 +15,12 @@ from tests.kernels.cuda.emulated import (
     assert_barriers_matter,
     assert_near,
     counted,
-    instances,
     judged,
     random,
     run,
 )
 
-UNARY, BINARY = ("Relu", "Hardtanh", "Erf"), ("ReluBackward", "HardtanhBackward")
-INSTANCES = {
-    "elementwise.cu": instances(
-        *[f"unary<{f}, {{T}}, {{V}}>" for f in UNARY], *[f"binary<{f}, {{T}}, {{V}}>" for f in BINARY]
-    ),
-    "transpose.cu": [f"transpose<{t}>" for t in ("unsigned char", "unsigned short", "unsigned", "unsigned long long")],
-}
+INSTANCES = {file: instances.INSTANCES[file] for file in ("elementwise.cu", "transpose.cu")}
 SIZES = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 100, 255, 256, 257, 1023, 1024, 1025, 4099)
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 0.5, 6.0, 7.0]
 LIMITS = (-0.5, 0.75)

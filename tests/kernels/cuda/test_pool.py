@@ -7,24 +7,20 @@ import pytest
 import torch
 from deepgpu.kernels.emulator import compile_judge
 
-from deepgpu.backends.cuda import pool
+from deepgpu.backends.cuda import instances, pool
 from tests.kernels.cuda.emulated import (
     DTYPES,
     SEEDS,
     assert_barriers_matter,
     assert_near,
     counted,
-    instances,
     judged,
     random,
     run,
 )
 
 F = torch.nn.functional
-WINDOWED = [
-    f"{k}<{{T}}, {{V}}, {w}>" for k in ("max_pool", "avg_pool", "avg_pool_backward") for w in ("Windows", "Adaptive")
-]
-INSTANCES = {"pool.cu": [*instances(*WINDOWED, "pool_scatter<{T}, {V}>", "pool_gather<{T}>"), "pool_reach"]}
+INSTANCES = {"pool.cu": instances.INSTANCES["pool.cu"]}
 
 # shape, kernel, stride, padding, dilation, ceil_mode
 GEOMETRIES = [
