@@ -1,6 +1,17 @@
 """deepgpu: tensors, autograd and handwritten kernels under PyTorch's names."""
 
-from deepgpu import autograd, cuda, linalg, nn, optim, utils
+from deepgpu import amp, autograd, backends, cuda, linalg, nn, optim, utils
+from deepgpu.amp import (
+    GradScaler,
+    autocast,
+    clear_autocast_cache,
+    get_autocast_dtype,
+    is_autocast_cache_enabled,
+    is_autocast_enabled,
+    set_autocast_cache_enabled,
+    set_autocast_dtype,
+    set_autocast_enabled,
+)
 from deepgpu.autograd.anomaly import is_anomaly_enabled
 from deepgpu.autograd.grad_mode import (
     enable_grad,
@@ -37,8 +48,9 @@ from deepgpu.dtypes import (
     short,
     uint8,
 )
+from deepgpu.errors import OutOfMemoryError
 from deepgpu.memory import empty_cache, memory_stats, reset_peak_memory_stats
-from deepgpu.ops import fill as _fill
+from deepgpu.ops import fill as _fill, pinning as _pinning
 from deepgpu.ops.activation import (
     celu,
     prelu,

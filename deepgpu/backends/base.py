@@ -58,6 +58,9 @@ class Backend(ABC):
     xp: Any
     """The array namespace: ``numpy`` or ``cupy``."""
 
+    fixed_memory = False
+    """Whether a CUDA graph was captured: it knows arrays by address, so a tensor must keep its memory for good."""
+
     # --- arrays -----------------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -67,6 +70,14 @@ class Backend(ABC):
     @abstractmethod
     def to_numpy(self, array: Array) -> Array:
         """Copy an array to the host. On the CPU the array itself is returned."""
+
+    @abstractmethod
+    def scalar(self, value: Any) -> Array:
+        """A NumPy scalar as an array of 0 dimensions, without a copy from the host."""
+
+    @abstractmethod
+    def receive(self, array: Array, non_blocking: bool) -> Array:
+        """As :meth:`from_numpy`, for the data of a user; from pinned memory the host need not wait for the copy."""
 
     @abstractmethod
     def synchronize(self) -> None:

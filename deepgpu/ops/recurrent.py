@@ -12,6 +12,7 @@ from typing import Any
 
 from deepgpu.autograd.node import Node
 from deepgpu.backends.precision import rounded, widened
+from deepgpu.ops.autocast import state as autocasting
 from deepgpu.ops.joining import cat
 from deepgpu.ops.matmul import linear
 from deepgpu.tensor import Tensor
@@ -147,6 +148,11 @@ def gru_cell(weight: Tensor, bias: Tensor | None) -> Cell:
     return cell
 
 
+def as_products(state: State, x: Tensor) -> State:
+    """The state in the dtype of the product with the input's weights, which autocast may have lowered."""
+    return tuple([s.to(x.dtype) for s in state]) if autocasting.active else state
+
+
 def recur(cell: Cell, x: Tensor, sizes: Sequence[int], state: State, reverse: bool) -> tuple[Tensor, State]:
     """Run a cell over the steps of a sequence.
 
@@ -166,6 +172,7 @@ def recur(cell: Cell, x: Tensor, sizes: Sequence[int], state: State, reverse: bo
     tuple
         The outputs, rows like those of ``x``, and the state behind each sequence's last step.
     """
+    state = as_products(state, x)
     steps = SplitRows(sizes)(x)
     outputs: list[Tensor] = []
     if reverse:

@@ -6,6 +6,7 @@ from typing import Any
 
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
+from deepgpu.backends.cuda import graphs
 from deepgpu.backends.precision import rounded, widened
 from deepgpu.errors import takes
 from deepgpu.tensor import Tensor
@@ -125,11 +126,13 @@ def checked_targets(
     labels = target._data.astype(dtypes.int64.numpy)  # a copy: the user's may change before backward
     labels = labels.reshape(()) if len(shape) == 1 else labels
     ignored: Any = labels == ignore_index
-    if ignored.any():
+    captured = graphs.capturing()  # then nobody can look at the labels
+    if captured or ignored.any():
         labels = xp.where(ignored, 0, labels)
     else:
         ignored = None
-    check_labels(name, target, labels, ignored, classes, f"(or `ignore_index` {ignore_index})", IndexError)
+    if not captured:
+        check_labels(name, target, labels, ignored, classes, f"(or `ignore_index` {ignore_index})", IndexError)
     return Targets(xp, input._data, labels, ignored, None if weight is None else weight._data, smoothing, reduction)
 
 

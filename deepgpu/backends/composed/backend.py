@@ -12,6 +12,9 @@ from deepgpu.backends.composed import activation, batchnorm, conv, gemm, optim, 
 class ComposedBackend(Backend):
     """Every compute method of the contract on ``self.xp``'s operations; what they do is documented there."""
 
+    def scalar(self, value: Any) -> Array:
+        return self.xp.full((), value, value.dtype)
+
     def add_at(self, out: Array, index: Any, values: Array) -> None:
         self.xp.add.at(out, index, values)
 

@@ -47,9 +47,15 @@ class CUDABackend(ComposedBackend):
     def from_numpy(self, array: Array) -> Array:
         return graphs.uploaded(self.xp, array)
 
-    def from_pinned(self, array: Array) -> Array:
-        """Copy a NumPy array in pinned memory to this device; the host need not wait for it."""
-        return memory.copied_asynchronously(self.xp, array)
+    def receive(self, array: Array, non_blocking: bool) -> Array:
+        if non_blocking and self.is_pinned(array):
+            return memory.copied_asynchronously(self.xp, array)
+        graphs.refuse(
+            "to",
+            "a copy of pageable memory would be complete before the first replay",
+            "copy from a pinned tensor with `non_blocking=True`, or into a static tensor before the replay",
+        )
+        return self.xp.asarray(array)
 
     def pinned(self, array: Array) -> Array:
         """A copy of a NumPy array in pinned memory."""
@@ -61,6 +67,10 @@ class CUDABackend(ComposedBackend):
 
     def to_numpy(self, array: Array) -> Array:
         return self.xp.asnumpy(array)
+
+    def keep_for(self, stream: Any, array: Array) -> None:
+        """Keep an array's memory until the work that a stream has now is done."""
+        memory.keep_until(stream.record(), array)
 
     def synchronize(self) -> None:
         self._device.synchronize()

@@ -118,6 +118,37 @@ def hold(host: np.ndarray) -> None:
         return
     block = (_allocators.own or _default)(root.nbytes)
     _blocks[key] = (weakref.ref(root, lambda _: _blocks.pop(key, None)), block)
+    if watched is not None:
+        watched.made.append(_blocks[key][0])
+
+
+class Snapshot:
+    """The content of all arrays before a capture.
+
+    Attributes
+    ----------
+    made
+        References to the arrays that were made since.
+    """
+
+    def __init__(self) -> None:
+        roots = [ref() for ref, _ in list(_blocks.values())]
+        self._saved = [(root, root.copy()) for root in roots if root is not None]
+        self.made: list[Any] = []
+
+    def restore(self) -> None:
+        """Undo what was done since; arrays made since are not initialised then: they hold NaN."""
+        for root, content in self._saved:
+            if root.flags.writeable:
+                root[...] = content
+        for ref in self.made:
+            root = ref()
+            if root is not None and root.flags.writeable and root.size:
+                np.lib.stride_tricks.as_strided(root, (root.size,), (root.itemsize,)).view(np.uint8).fill(0xFF)
+
+
+watched: Snapshot | None = None
+"""Of the capture that allocates now, if one does."""
 
 
 class PinnedMemoryPointer(bytearray):

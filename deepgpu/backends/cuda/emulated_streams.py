@@ -1,8 +1,8 @@
 """Streams, events and graphs of the emulated device.
 
 Everything runs at once, in the order of the program. While a stream is captured, what it runs is also recorded on a
-tape: the functions with their arrays. A replay calls them again and writes each result to where the first one lies, so
-that, as on a GPU, a graph works on fixed memory.
+tape: the functions with their arrays. The end of a capture undoes what it did, as a GPU would not have done it. A
+replay calls the functions again and writes each result to where the first one lies: a graph works on fixed memory.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+
+from deepgpu.backends.cuda import emulated_memory as memory
 
 
 class _Current(threading.local):
     def __init__(self) -> None:
-        self.streams: list[Stream] = [NULL]
+        self.streams: list[Stream] = [Stream.null]
 
 
 class StreamCaptureError(RuntimeError):
@@ -66,22 +68,28 @@ def _overwrite(made: Any, again: Any) -> None:
 class Stream:
     """``cupy.cuda.Stream``."""
 
+    null: ClassVar[Stream]
+
     def __init__(self, null: bool = False, non_blocking: bool = False, ptds: bool = False, priority: int = 0) -> None:
-        self.null, self.non_blocking, self.priority = null, non_blocking, priority
+        self.non_blocking, self.priority = non_blocking, priority
         self.device_id = 0
         self.ptr = 0 if null else id(self)
         self.tape: list[tuple[Callable[[], Any], Any]] | None = None
+        self._before: memory.Snapshot | None = None
 
     def __enter__(self) -> Stream:
         _current.streams.append(self)
+        _switch()
         return self
 
     def __exit__(self, *error: Any) -> None:
         _current.streams.pop()
+        _switch()
 
     def use(self) -> Stream:
         """Make it the current stream."""
         _current.streams[-1] = self
+        _switch()
         return self
 
     @property
@@ -105,22 +113,33 @@ class Stream:
 
     def begin_capture(self, mode: Any = None) -> None:
         """Record from now on what runs on this stream."""
-        if self.null:
+        if self.ptr == 0:
             raise StreamCaptureError("cudaErrorStreamCaptureUnsupported: the default stream cannot be captured")
         if self.tape is not None:
             raise StreamCaptureError("cudaErrorIllegalState: the stream is being captured already")
         self.tape = []
+        self._before = memory.Snapshot()
+        _switch()
 
     def end_capture(self) -> Graph:
         """The graph of what was recorded."""
         if self.tape is None:
             raise StreamCaptureError("cudaErrorIllegalState: the stream is not being captured")
+        assert self._before is not None
         tape, self.tape = self.tape, None
+        self._before.restore()
+        self._before = None
+        _switch()
         return Graph(tape)
 
     def is_capturing(self) -> bool:
         """Whether it is being captured."""
         return self.tape is not None
+
+
+def _switch() -> None:
+    """Let the memory know whether what is allocated belongs to a captured stream."""
+    memory.watched = _current.streams[-1]._before
 
 
 class Event:
@@ -156,5 +175,5 @@ def get_current_stream(device_id: int | None = None) -> Stream:
     return _current.streams[-1]
 
 
-NULL = Stream(null=True)
+Stream.null = Stream(null=True)
 _current = _Current()

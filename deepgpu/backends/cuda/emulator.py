@@ -19,7 +19,6 @@ import numpy as np
 
 from deepgpu.backends.cuda import emulated_memory as _memory, emulated_streams as _streams, runtime as _runtime
 from deepgpu.backends.cuda.array import ndarray, on_device, to_device
-from deepgpu.backends.cuda.emulated_memory import get_default_memory_pool
 
 _POISON = 0xFF
 """The byte that fresh memory holds: a NaN in every floating-point format."""
@@ -268,6 +267,26 @@ def _memory_of_the_host() -> tuple[int, int]:
 
 
 __version__ = "emulated"
+get_default_memory_pool = _memory.get_default_memory_pool
+_PROPERTIES: dict[str, Any] = {
+    "name": b"CUDA emulator",
+    "major": 9,
+    "minor": 0,
+    "totalGlobalMem": _memory_of_the_host()[1],
+    "multiProcessorCount": 1,
+    "warpSize": 32,
+    "maxThreadsPerMultiProcessor": 2048,
+    "regsPerMultiprocessor": 65536,
+    "sharedMemPerBlock": 48 << 10,
+    "sharedMemPerBlockOptin": 227 << 10,
+    "l2CacheSize": 0,
+    "clockRate": 0,
+    "memoryClockRate": 0,
+    "memoryBusWidth": 0,
+    "integrated": 0,
+    "isMultiGpuBoard": 0,
+    "uuid": b"\0" * 16,
+}
 cuda = types.SimpleNamespace(
     Device=_Device,
     Event=_streams.Event,
@@ -290,23 +309,3 @@ cuda = types.SimpleNamespace(
     set_allocator=_memory.set_allocator,
     using_allocator=_memory.using_allocator,
 )
-cuda.Stream.null = _streams.NULL
-_PROPERTIES = {
-    "name": b"CUDA emulator",
-    "major": 9,
-    "minor": 0,
-    "totalGlobalMem": _memory_of_the_host()[1],
-    "multiProcessorCount": 1,
-    "warpSize": 32,
-    "maxThreadsPerMultiProcessor": 2048,
-    "regsPerMultiprocessor": 65536,
-    "sharedMemPerBlock": 48 << 10,
-    "sharedMemPerBlockOptin": 227 << 10,
-    "l2CacheSize": 0,
-    "clockRate": 0,
-    "memoryClockRate": 0,
-    "memoryBusWidth": 0,
-    "integrated": 0,
-    "isMultiGpuBoard": 0,
-    "uuid": b"\0" * 16,
-}

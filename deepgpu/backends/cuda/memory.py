@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from deepgpu.backends.base import Array
+from deepgpu.backends.cuda import graphs
 from deepgpu.errors import OutOfMemoryError
 
 
@@ -98,9 +99,9 @@ class Allocator:
         limit = pool.get_limit()
         bound = f" The pool may hold {shown(limit)} (`deepgpu.cuda.set_per_process_memory_fraction`)." if limit else ""
         return (
-            f"CUDA out of memory on device 'cuda:{device}': {shown(size)} were asked for, also after the pool had given "
-            f"back what was free. The device has {shown(total)}, of which {shown(free)} are free; tensors of this "
-            f"process hold {shown(self.used_bytes())}, its pools {shown(self.total_bytes())}.{bound} A smaller batch, "
+            f"CUDA out of memory on device 'cuda:{device}': {shown(size)} were asked for, also after the pool had "
+            f"given back what was free. The device has {shown(total)}, of which {shown(free)} are free; tensors of "
+            f"this process hold {shown(self.used_bytes())}, its pools {shown(self.total_bytes())}.{bound} A smaller batch, "
             "`with deepgpu.no_grad()` for evaluation, `deepgpu.autocast('cuda')` or `utils.checkpoint` take less."
         )
 
@@ -188,7 +189,9 @@ def copied_asynchronously(cupy: Any, array: np.ndarray) -> Array:
     out = cupy.empty(source.shape, array.dtype)
     stream = cupy.cuda.get_current_stream()
     out.data.copy_from_host_async(array.ctypes.data, array.nbytes, stream)
-    if not stream.is_capturing():
+    if stream.is_capturing():
+        graphs.keep(array)
+    else:
         keep_until(stream.record(), array)
     return out.transpose(inverse)
 
