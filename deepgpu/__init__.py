@@ -1,6 +1,6 @@
 """deepgpu: tensors, autograd and handwritten kernels under PyTorch's names."""
 
-from deepgpu import amp, autograd, backends, cuda, linalg, nn, optim, utils
+from deepgpu import accelerator, amp, autograd, backends, compiler, cuda, linalg, nn, optim, utils
 from deepgpu.amp import (
     GradScaler,
     autocast,
@@ -21,6 +21,7 @@ from deepgpu.autograd.grad_mode import (
     no_grad,
     set_grad_enabled,
 )
+from deepgpu.compiler import compile
 from deepgpu.device import device
 from deepgpu.dtypes import (
     bfloat16,
@@ -475,6 +476,15 @@ from deepgpu.ops.vector_norm import (
 from deepgpu.printing import set_printoptions
 from deepgpu.random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from deepgpu.serialization import load, save
+from deepgpu.settings import (
+    are_deterministic_algorithms_enabled,
+    get_deterministic_debug_mode,
+    get_float32_matmul_precision,
+    is_deterministic_algorithms_warn_only_enabled,
+    set_deterministic_debug_mode,
+    set_float32_matmul_precision,
+    use_deterministic_algorithms,
+)
 from deepgpu.tensor import Size, Tensor
 from deepgpu.threads import get_num_threads, set_num_threads, start as _start_threads
 

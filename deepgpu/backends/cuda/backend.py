@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from deepgpu.backends import cuda, cudnn
+from deepgpu.backends import cuda, cudnn, determinism
 from deepgpu.backends.base import Array, Backend, Normalisation, Pair
 from deepgpu.backends.composed import ComposedBackend
 from deepgpu.backends.cuda import batchnorm, conv, elementwise, gemm, graphs, memory, optim, pool, softmax
@@ -76,6 +76,8 @@ class CUDABackend(ComposedBackend):
         self._device.synchronize()
 
     def add_at(self, out: Array, index: Any, values: Array) -> None:
+        if out.dtype.kind not in "iub":
+            determinism.check("index_add", "sums of floating-point numbers by index can be done on the CPU: `x.cpu()`")
         if out.dtype == np.int64:  # CuPy has atomics for the unsigned type only, and addition is the same
             self.xp.add.at(out.view(np.uint64), index, values.astype(np.int64).view(np.uint64))
         elif out.dtype.name in _ATOMIC_DTYPES:

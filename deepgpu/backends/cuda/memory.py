@@ -101,8 +101,9 @@ class Allocator:
         return (
             f"CUDA out of memory on device 'cuda:{device}': {shown(size)} were asked for, also after the pool had "
             f"given back what was free. The device has {shown(total)}, of which {shown(free)} are free; tensors of "
-            f"this process hold {shown(self.used_bytes())}, its pools {shown(self.total_bytes())}.{bound} A smaller batch, "
-            "`with deepgpu.no_grad()` for evaluation, `deepgpu.autocast('cuda')` or `utils.checkpoint` take less."
+            f"this process hold {shown(self.used_bytes())}, its pools {shown(self.total_bytes())}.{bound} "
+            "A smaller batch, `with deepgpu.no_grad()` for evaluation, `deepgpu.autocast('cuda')` or "
+            "`utils.checkpoint` take less."
         )
 
     def release(self) -> None:
