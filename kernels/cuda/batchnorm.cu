@@ -11,11 +11,12 @@
 //          gy and x twice, gx once: 5 * sizeof(T).
 // Flops    forward 5 an element, backward 10; accumulated in float (double for double) whatever T is.
 // Roofline bound by memory: 85 % of the copy rate is to be expected on an H100; less where x of both passes fits into L2.
-#include <numeric.cuh>
+#include <reduce.cuh>
 
 namespace {
 
 using dg::Accumulator;
+using dg::add_rows;
 using dg::narrow;
 using dg::Vector;
 using dg::widen;
@@ -36,25 +37,6 @@ template <int V> __device__ __forceinline__ Place place(int C, long long M, int 
   p.step = blockDim.y;
   p.inside = p.channel < C;
   return p;
-}
-
-// Adds two numbers a channel over the rows of threads: threads of row 0 end with the block's sums.
-template <int V, class A> __device__ __forceinline__ void add_rows(A (&a)[V], A (&b)[V], A* scratch) {
-  const int width = blockDim.x * V;
-  A* const mine = scratch + (threadIdx.y * blockDim.x + threadIdx.x) * V;
-  A* const other = mine + 256 * V;
-#pragma unroll
-  for (int j = 0; j < V; j++) mine[j] = a[j], other[j] = b[j];
-  for (int half = blockDim.y / 2; half; half /= 2) {
-    __syncthreads();
-    if (threadIdx.y < half) {
-#pragma unroll
-      for (int j = 0; j < V; j++) {
-        mine[j] = a[j] += mine[half * width + j];
-        other[j] = b[j] += other[half * width + j];
-      }
-    }
-  }
 }
 
 template <class T> __device__ __forceinline__ T reciprocal_root(T x) { return T(1) / sqrt(x); }

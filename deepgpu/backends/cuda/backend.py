@@ -11,7 +11,22 @@ import numpy as np
 from deepgpu.backends import cuda, cudnn, determinism
 from deepgpu.backends.base import Array, Backend, Normalisation, Pair
 from deepgpu.backends.composed import ComposedBackend
-from deepgpu.backends.cuda import batchnorm, conv, elementwise, gemm, graphs, memory, optim, pool, softmax
+from deepgpu.backends.cuda import (
+    batchnorm,
+    conv,
+    cross_entropy,
+    dropout,
+    elementwise,
+    embedding,
+    gemm,
+    graphs,
+    layernorm,
+    memory,
+    optim,
+    pool,
+    rnn,
+    softmax,
+)
 
 
 def _on_own_device(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -169,6 +184,16 @@ class CUDABackend(ComposedBackend):
     ) -> tuple[Array, Array, Array]:
         return batchnorm.batch_norm_backward(self.xp, gy, x, weight, mean, var, eps, training)
 
+    def layer_norm(
+        self, x: Array, weight: Array | None, bias: Array | None, eps: float, centered: bool
+    ) -> tuple[Array, Array | None, Array]:
+        return layernorm.layer_norm(self.xp, x, weight, bias, eps, centered)
+
+    def layer_norm_backward(
+        self, gy: Array, x: Array, weight: Array | None, mean: Array | None, invstd: Array, affine: bool
+    ) -> tuple[Array, Array | None, Array | None]:
+        return layernorm.layer_norm_backward(self.xp, gy, x, weight, mean, invstd, affine)
+
     def relu(self, x: Array) -> Array:
         return elementwise.relu(self.xp, x)
 
@@ -195,6 +220,42 @@ class CUDABackend(ComposedBackend):
 
     def log_softmax_backward(self, gy: Array, y: Array, axis: int) -> Array:
         return softmax.log_softmax_backward(self.xp, gy, y, axis)
+
+    def cross_entropy(self, x: Array, labels: Array, weight: Array | None, smoothing: float) -> tuple[Array, Array]:
+        return cross_entropy.cross_entropy(self.xp, x, labels, weight, smoothing)
+
+    def cross_entropy_backward(
+        self, g: Array, x: Array, norms: Array, labels: Array, weight: Array | None, smoothing: float
+    ) -> Array:
+        return cross_entropy.cross_entropy_backward(self.xp, g, x, norms, labels, weight, smoothing)
+
+    def dropout_mask(self, x: Array, shape: tuple[int, ...], p: float, generator: np.random.Generator) -> Any:
+        if shape == x.shape and p < 1:
+            return dropout.dropout_mask(x, p, generator)
+        return super().dropout_mask(x, shape, p, generator)  # whole channels: there are few
+
+    def dropout(self, x: Array, mask: Any, scale: float) -> Array:
+        if isinstance(mask, dropout.PhiloxMask):
+            return dropout.dropout(self.xp, x, mask, scale)
+        return super().dropout(x, mask, scale)
+
+    def lstm_gates(self, gates: Array, c: Array) -> tuple[Array, Array]:
+        return rnn.lstm_gates(self.xp, gates, c)
+
+    def lstm_gates_backward(self, gh: Array, gc: Array, gates: Array, c: Array, new: Array) -> tuple[Array, Array]:
+        return rnn.lstm_gates_backward(self.xp, gh, gc, gates, c, new)
+
+    def gru_gates(self, x: Array, hidden: Array, h: Array) -> Array:
+        return rnn.gru_gates(self.xp, x, hidden, h)
+
+    def gru_gates_backward(self, g: Array, x: Array, hidden: Array, h: Array) -> tuple[Array, Array, Array]:
+        return rnn.gru_gates_backward(self.xp, g, x, hidden, h)
+
+    def embedding(self, table: Array, index: Array) -> Array:
+        return embedding.embedding(self.xp, table, index)
+
+    def embedding_backward(self, g: Array, index: Array, rows: int) -> Array:
+        return embedding.embedding_backward(self.xp, g, index, rows)
 
     def sgd_step(
         self, params: Sequence[Array], grads: Sequence[Array], momenta: Sequence[Array] | None, **options: Any

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from deepgpu.backends.cuda import tiles
 from deepgpu.backends.cuda.gemm import K_MAJOR, MN_MAJOR
+from deepgpu.backends.cuda.layernorm import warp_items
 from deepgpu.backends.cuda.plans import C_TYPES, accumulator
 from deepgpu.backends.cuda.tiles import itemsize, template
 
@@ -118,14 +119,46 @@ def _transpose() -> tuple[str, ...]:
     return tuple(f"transpose<{bits}>" for bits in ("unsigned char", "unsigned short", "unsigned", "unsigned long long"))
 
 
+def _cross_entropy() -> tuple[str, ...]:
+    kernels = ("cross_entropy", "cross_entropy_backward")
+    return of_types(*[f"{kernel}<{{T}}, {threads}>" for kernel in kernels for threads in (32, 256)], narrow=False)
+
+
+def _layernorm() -> tuple[str, ...]:
+    names = []
+    for dtype in FLOATING:
+        c, width = C_TYPES[dtype], 16 // itemsize(dtype)
+        for v in (width, 1) if dtype == "float32" else (width,):
+            for centered in ("true", "false"):
+                names += [f"layernorm_warp<{c}, {v}, {items}, {centered}>" for items in (1, warp_items(v))]
+                names += [f"layernorm_backward<{c}, {v}, {threads}, {centered}>" for threads in (32, 256)]
+                names += [f"layernorm_{kind}<{c}, {v}, {centered}>" for kind in ("block", "columns")]
+    return tuple(names)
+
+
+def _rnn() -> tuple[str, ...]:
+    return of_types(*[f"{kernel}<{{T}}, {{V}}>" for kernel in ("lstm", "lstm_backward", "gru", "gru_backward")])
+
+
+def _embedding() -> tuple[str, ...]:
+    bits = {4: "unsigned", 8: "unsigned long long", 2: "unsigned short"}
+    forward = [f"embedding<{bits[size]}, {v}>" for size in bits for v in (1, 16 // size)]
+    return (*forward, *of_types("embedding_backward<{T}>", "embedding_merge<{T}>"))
+
+
 INSTANCES: dict[str, tuple[str, ...]] = {
     "batchnorm.cu": _batchnorm(),
     "conv.cu": _conv(),
+    "cross_entropy.cu": _cross_entropy(),
     "depthwise.cu": _depthwise(),
+    "dropout.cu": of_types("dropout<{T}, {V}>"),
     "elementwise.cu": _elementwise(),
+    "embedding.cu": _embedding(),
     "gemm.cu": _gemm(),
+    "layernorm.cu": _layernorm(),
     "optim.cu": of_types("optimize<{T}, SGD<{A}>>", "optimize<{T}, Adam<{A}>>", narrow=False),
     "pool.cu": _pool(),
+    "rnn.cu": _rnn(),
     "softmax.cu": _softmax(),
     "transpose.cu": _transpose(),
 }

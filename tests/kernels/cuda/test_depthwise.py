@@ -11,7 +11,7 @@ from deepgpu.backends.cuda.conv import Conv
 from deepgpu.backends.cuda.gemm import PLAIN, Finish
 from tests.kernels.cuda.launcher import KERNELS, SEEDS, Launcher, normal, unwritten
 from tests.kernels.cuda.test_conv import DIRECTIONS, Case, reference
-from tests.kernels.cuda.test_mutations import caught, caught_by, deletions  # noqa: F401
+from tests.kernels.cuda.test_mutations import caught_by, deletions
 from tests.kernels.cuda.test_traffic import counted, taps_inside
 
 SHAPES = [
@@ -150,7 +150,7 @@ def test_the_source_has_barriers():
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=str)
-def test_a_deleted_barrier_is_noticed(mutant, tmp_path, caught):  # noqa: F811
+def test_a_deleted_barrier_is_noticed(mutant, tmp_path, caught):
     cases = [Case(direction, "float32", False, SHAPES[13]) for direction in DIRECTIONS]
     verdict = caught_by(mutant, cases, tmp_path)
     caught.append(f"{mutant}: {verdict or 'NOT NOTICED'}")

@@ -97,8 +97,8 @@ def test_checked(rng):
     check(rng)
 
 
-def test_barriers(rng):
-    assert_barriers_matter("softmax.cu", lambda: check(rng, ((2, 700),)))
+def test_barriers(rng, caught):
+    assert_barriers_matter("include/reduce.cuh", lambda: check(rng, ((2, 700),)), caught, "reduce_block")
 
 
 def test_a_row_in_registers_is_read_once(rng):
