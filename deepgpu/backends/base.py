@@ -273,7 +273,7 @@ class Backend(ABC):
         """``-sum_j c_j log softmax(x)_j`` a label, and what backward needs: ``max`` and ``log sum exp(x - max)``.
 
         ``c_j = (1 - smoothing) w[label] [j = label] + smoothing / C w_j`` with the classes' weights ``w``, or 1. A
-        negative label does not count: its loss is 0. The results, ``(N, ...)`` and ``(2, N, ...)``, have the dtype of statistics.
+        negative label does not count: its loss is 0. The results are ``(N, ...)`` and ``(2, N, ...)``, as statistics.
         """
 
     @abstractmethod

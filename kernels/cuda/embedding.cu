@@ -34,13 +34,14 @@ struct Runs {
 // T is an unsigned integer of an element's size; K is the row's length in vectors.
 // judge embedding: registers <= 40; !LDL
 template <class T, int V>
-__global__ void __launch_bounds__(256, 4)
+__global__ void __launch_bounds__(256, 6)
     embedding(const Vector<T, V>* __restrict__ table, const long long* __restrict__ index, Vector<T, V>* __restrict__ out, int count,
               int K) {
   const int i = blockIdx.x * 8 + threadIdx.y;
   if (i >= count) return;
   const Vector<T, V>* const from = table + index[i] * K;
   Vector<T, V>* const to = out + static_cast<long long>(i) * K;
+#pragma unroll 2
   for (int k = threadIdx.x; k < K; k += 32) to[k] = from[k];
 }
 

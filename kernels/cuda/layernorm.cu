@@ -152,6 +152,7 @@ __global__ void __launch_bounds__(256, 3)
     }
   }
   const A invstd = reciprocal_root(reduce<Sum, 256>(square, scratch) / A(K) + eps);
+#pragma unroll 2
   for (int column = r.first; column < K; column += r.STEP)
     finish<T, V>(y + start, load<V>(x + start + column), column, mean, invstd, weight, bias);
   if (threadIdx.x) return;

@@ -64,12 +64,22 @@ def judged(file: str, architecture: int) -> list[Row]:
 
 def _digest(file: str, architecture: int) -> str:
     """Of all that a verdict depends on."""
-    sources = [kernel_folder() / file, *sorted((kernel_folder() / "include").rglob("*.cuh")), Path(__file__)]
     versions = [metadata.version(name) for name in ("cupy-cuda13x", "nvidia-cuda-nvrtc", "nvidia-cuda-runtime")]
-    digest = hashlib.sha256(repr((architecture, served(file, architecture), versions)).encode())
-    for path in sources:
+    fields = (*Row._fields, architecture, served(file, architecture), versions)
+    digest = hashlib.sha256(repr(fields).encode())
+    for path in sorted(_with_headers(kernel_folder() / file, set())):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:32]
+
+
+def _with_headers(path: Path, found: set[Path]) -> set[Path]:
+    """A source and those of our headers that it includes, and they."""
+    found.add(path)
+    for name in re.findall(r"^#include [<\"](.+?\.cuh)[>\"]", path.read_text(), re.MULTILINE):
+        header = kernel_folder() / "include" / name
+        if header not in found and header.is_file():
+            _with_headers(header, found)
+    return found
 
 
 def _compiled(file: str, architecture: int) -> list[Row]:
@@ -190,7 +200,7 @@ def _report(rows: list[Row]) -> int:
     table = Table(title="registers a thread on sm_75 ...: the most of n instances")
     table.add_column("kernel", no_wrap=True)
     for column in ("n", *map(str, architectures)):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True, min_width=len(column))
     for file, name in sorted({(r.file, r.template) for r in rows}):
         some = [r for r in rows if (r.file, r.template) == (file, name)]
         cells = []
