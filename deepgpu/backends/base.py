@@ -89,6 +89,14 @@ class Backend(ABC):
     def add_at(self, out: Array, index: Any, values: Array) -> None:
         """``out[index] += values`` in place, where an index that occurs twice adds twice."""
 
+    @abstractmethod
+    def reduce_at(self, ufunc: str, out: Array, index: tuple[Array, ...], values: Array) -> None:
+        """``out[index] = ufunc(out[index], values)`` in place, once for each time that an index occurs.
+
+        ``ufunc`` is ``"multiply"``, ``"maximum"`` or ``"minimum"``; the index has an array for every dimension, and
+        they broadcast to the shape of ``values``.
+        """
+
     # --- matmul -----------------------------------------------------------------------------------------------------
 
     @abstractmethod

@@ -32,6 +32,9 @@ class ComposedBackend(Backend):
     def add_at(self, out: Array, index: Any, values: Array) -> None:
         self.xp.add.at(out, index, values)
 
+    def reduce_at(self, ufunc: str, out: Array, index: tuple[Array, ...], values: Array) -> None:
+        getattr(self.xp, ufunc).at(out, index, values)
+
     def matmul(self, a: Array, b: Array) -> Array:
         return gemm.matmul(self.xp, a, b)
 

@@ -25,6 +25,7 @@ from deepgpu.backends.cuda import (
     optim,
     pool,
     rnn,
+    scatter,
     softmax,
 )
 
@@ -101,6 +102,9 @@ class CUDABackend(ComposedBackend):
             wide = out.astype(np.int32 if out.dtype.kind in "iub" else np.float32)
             self.xp.add.at(wide, index, values.astype(wide.dtype))
             out[...] = wide.astype(out.dtype)
+
+    def reduce_at(self, ufunc: str, out: Array, index: tuple[Array, ...], values: Array) -> None:
+        scatter.reduce_at(self.xp, ufunc, out, index, values)
 
     def matmul(self, a: Array, b: Array) -> Array:
         return gemm.matmul(self.xp, a, b, allow_tf32=cuda.matmul.allow_tf32)

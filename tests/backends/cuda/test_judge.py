@@ -47,9 +47,7 @@ def test_the_table_in_the_readme_lists_every_instance_on_every_architecture():
             expected = [a for a in compile_judge.ARCHITECTURES if name in served(file, a)]
             assert sum(bool(cell.strip()) for cell in rows[f"`{name}`"]) >= len(expected)
         for kernel, bounds in judge.declared(file).items():
-            assert bounds in table, (
-                f"{kernel}: kernels/README.md has old bounds; `make kernels-check` writes them"
-            )
+            assert bounds in table, f"{kernel}: kernels/README.md has old bounds; `make kernels-check` writes them"
     listed = {name.strip("`") for name in rows if "<" in name}
     assert listed == {n for names in INSTANCES.values() for n in names if "<" in n}
 
