@@ -168,6 +168,14 @@ from deepgpu.ops.cumulative import (
     trapezoid,
     trapz,
 )
+from deepgpu.ops.decomposition import (
+    cholesky_inverse,
+    cholesky_solve,
+    legacy_cholesky as cholesky,
+    legacy_qr as qr,
+    legacy_svd as svd,
+    pinverse,
+)
 from deepgpu.ops.dropout import (
     dropout,
 )

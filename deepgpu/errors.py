@@ -18,6 +18,10 @@ class KernelCompileError(RuntimeError):
     """A CUDA kernel could not be compiled or loaded."""
 
 
+class LinAlgError(RuntimeError):
+    """A matrix has no such decomposition, or the equations no solution."""
+
+
 class DeviceMismatchError(RuntimeError):
     """Tensors on different devices met in one op."""
 

@@ -7,6 +7,7 @@ operations that mix arrays of both. Reductions and single elements are 0-d array
 from __future__ import annotations
 
 import ctypes
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -36,15 +37,25 @@ class MemoryPointer:
         streams.record(copy)
 
 
+_roots: weakref.WeakValueDictionary[int, ndarray] = weakref.WeakValueDictionary()
+"""Arrays that own their memory, by the id of the NumPy array behind."""
+
+
 class ndarray:
     """An array on the emulated device. Made by the functions of :mod:`~deepgpu.backends.cuda.emulator`."""
 
-    __slots__ = ("__weakref__", "_host")
+    __slots__ = ("__weakref__", "_host", "base")
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, host: np.ndarray) -> None:
-        hold(host)
+        root = hold(host)
         self._host = host
+        if root is host:
+            self.base: ndarray | None = None  # of a view: the array whose memory it sees, the same object for all views
+            _roots[id(host)] = self
+        else:
+            owner = _roots.get(id(root))
+            self.base = ndarray(root) if owner is None else owner
 
     # --- what it is -------------------------------------------------------------------------------------------------
 
@@ -236,7 +247,7 @@ def _inplace(name: str) -> Any:
     return method
 
 
-_ATTRIBUTES = ("T", "base", "dtype", "flags", "itemsize", "nbytes", "ndim", "shape", "size", "strides")
+_ATTRIBUTES = ("T", "dtype", "flags", "itemsize", "nbytes", "ndim", "shape", "size", "strides")
 _METHODS = (
     "all", "any", "argmax", "argmin", "argsort", "astype", "clip", "copy", "cumprod", "cumsum", "diagonal", "dot",
     "fill", "flatten", "max", "mean", "min", "nonzero", "prod", "ravel", "repeat", "reshape", "round", "sort",

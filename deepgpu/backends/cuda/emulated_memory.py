@@ -108,18 +108,19 @@ def using_allocator(allocator: Callable[[int], Any]) -> Iterator[None]:
         _allocators.own = before
 
 
-def hold(host: np.ndarray) -> None:
-    """Account for the memory of an array, for as long as NumPy keeps it, if it is not known already."""
+def hold(host: np.ndarray) -> np.ndarray:
+    """Account for the memory of an array, for as long as NumPy keeps it; returns the array that owns it."""
     root = host
     while isinstance(root.base, np.ndarray):
         root = root.base
     key = id(root)
     if key in _blocks:
-        return
+        return root
     block = (_allocators.own or _default)(root.nbytes)
     _blocks[key] = (weakref.ref(root, lambda _: _blocks.pop(key, None)), block)
     if watched is not None:
         watched.made.append(_blocks[key][0])
+    return root
 
 
 class Snapshot:

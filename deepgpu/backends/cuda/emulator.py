@@ -145,7 +145,9 @@ class _Ogrid:
 
 
 ogrid = _Ogrid()
-linalg = types.SimpleNamespace(inv=on_device(np.linalg.inv), slogdet=on_device(np.linalg.slogdet))
+linalg = types.SimpleNamespace(
+    **{n: on_device(getattr(np.linalg, n)) for n in ("cholesky", "eigh", "inv", "qr", "slogdet", "solve", "svd")}
+)
 lib = types.SimpleNamespace(stride_tricks=types.SimpleNamespace(as_strided=on_device(np.lib.stride_tricks.as_strided)))
 newaxis = None
 
