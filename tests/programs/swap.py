@@ -9,7 +9,7 @@ HERE = Path(__file__).parent
 
 # What stands in front of the names, in the order in which it is tried.
 RULES = [
-    (r"import torch$", "import deepgpu as torch"),
+    (r"import torch(\.[\w.]+)?$", "import deepgpu as torch"),
     (r"import torch\.([\w.]+) as (\w+)$", r"import deepgpu.\1 as \2"),
     (r"from torch import (.+)$", r"from deepgpu import \1"),
     (r"from torch\.([\w.]+) import (.+)$", r"from deepgpu.\1 import \2"),
