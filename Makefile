@@ -6,7 +6,7 @@ FASHION := /usr/share/datasets/fashion-mnist
 # Two test processes on a small machine: the threads of NumPy's BLAS and of PyTorch would only get in each other's way.
 TEST_ENV := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=2
 
-.PHONY: help train data test test-full lint typecheck format bench bench-quick wheel-check clean
+.PHONY: help train data test test-full lint typecheck format bench bench-quick kernels-check gpu-report wheel-check clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -55,6 +55,12 @@ bench: .venv/dev  ## kernel benchmarks against PyTorch
 
 bench-quick: .venv/dev  ## fewer rounds, only the main cases
 	$(BIN)/python -m benchmarks --quick $(ARGS)
+
+kernels-check: .venv/dev  ## compile every CUDA kernel for six architectures, hold it to its bounds, write the table
+	$(BIN)/python -m deepgpu.backends.cuda.judge --write kernels/README.md $(ARGS)
+
+gpu-report:  ## all tests and benchmarks on this machine's GPU, in nine minutes; fails without one
+	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m benchmarks.gpu $(ARGS)
 
 wheel-check: .venv/dev  ## build the wheel, look into it, use it without the checkout
 	$(BIN)/python -m pytest tests/test_wheel.py

@@ -1,6 +1,17 @@
 """deepgpu: tensors, autograd and handwritten kernels under PyTorch's names."""
 
-from deepgpu import autograd, cuda, linalg, nn, optim, utils
+from deepgpu import accelerator, amp, autograd, backends, compiler, cuda, linalg, nn, optim, utils
+from deepgpu.amp import (
+    GradScaler,
+    autocast,
+    clear_autocast_cache,
+    get_autocast_dtype,
+    is_autocast_cache_enabled,
+    is_autocast_enabled,
+    set_autocast_cache_enabled,
+    set_autocast_dtype,
+    set_autocast_enabled,
+)
 from deepgpu.autograd.anomaly import is_anomaly_enabled
 from deepgpu.autograd.grad_mode import (
     enable_grad,
@@ -10,6 +21,7 @@ from deepgpu.autograd.grad_mode import (
     no_grad,
     set_grad_enabled,
 )
+from deepgpu.compiler import compile
 from deepgpu.device import device
 from deepgpu.dtypes import (
     bfloat16,
@@ -37,8 +49,9 @@ from deepgpu.dtypes import (
     short,
     uint8,
 )
+from deepgpu.errors import OutOfMemoryError
 from deepgpu.memory import empty_cache, memory_stats, reset_peak_memory_stats
-from deepgpu.ops import fill as _fill
+from deepgpu.ops import fill as _fill, pinning as _pinning
 from deepgpu.ops.activation import (
     celu,
     prelu,
@@ -154,6 +167,14 @@ from deepgpu.ops.cumulative import (
     logcumsumexp,
     trapezoid,
     trapz,
+)
+from deepgpu.ops.decomposition import (
+    cholesky_inverse,
+    cholesky_solve,
+    legacy_cholesky as cholesky,
+    legacy_qr as qr,
+    legacy_svd as svd,
+    pinverse,
 )
 from deepgpu.ops.dropout import (
     dropout,
@@ -463,6 +484,15 @@ from deepgpu.ops.vector_norm import (
 from deepgpu.printing import set_printoptions
 from deepgpu.random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from deepgpu.serialization import load, save
+from deepgpu.settings import (
+    are_deterministic_algorithms_enabled,
+    get_deterministic_debug_mode,
+    get_float32_matmul_precision,
+    is_deterministic_algorithms_warn_only_enabled,
+    set_deterministic_debug_mode,
+    set_float32_matmul_precision,
+    use_deterministic_algorithms,
+)
 from deepgpu.tensor import Size, Tensor
 from deepgpu.threads import get_num_threads, set_num_threads, start as _start_threads
 

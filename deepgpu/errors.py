@@ -10,8 +10,16 @@ class DeviceUnavailableError(RuntimeError):
     """A device was asked for that this machine does not have, or whose software is missing."""
 
 
+class OutOfMemoryError(RuntimeError):
+    """A device has not as much memory as was asked for."""
+
+
 class KernelCompileError(RuntimeError):
     """A CUDA kernel could not be compiled or loaded."""
+
+
+class LinAlgError(RuntimeError):
+    """A matrix has no such decomposition, or the equations no solution."""
 
 
 class DeviceMismatchError(RuntimeError):

@@ -1,4 +1,4 @@
-"""Linear algebra: ``torch.linalg``, as far as it needs no decomposition."""
+"""Linear algebra: ``torch.linalg``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepgpu import dtypes
-from deepgpu.errors import takes
+from deepgpu.errors import LinAlgError, takes
 from deepgpu.ops import linear_algebra, vector_norm as norms
 from deepgpu.ops.cast import cast
+from deepgpu.ops.decomposition import (
+    cholesky,
+    eigh,
+    eigvalsh,
+    lstsq,
+    matrix_rank,
+    pinv,
+    qr,
+    solve,
+    solve_triangular,
+    svd,
+    svdvals,
+)
 from deepgpu.ops.dims import dimension
 from deepgpu.ops.matmul import matmul
 from deepgpu.tensor import Tensor
@@ -29,12 +42,8 @@ def matrix_norm(
     Parameters
     ----------
     ord
-        ``"fro"``, or 1, -1, ``inf``, -``inf``: the largest or smallest sum of the absolute values of a column or row.
-
-    Raises
-    ------
-    NotImplementedError
-        For orders that need singular values.
+        ``"fro"``; 1, -1, ``inf``, -``inf``: the largest or smallest sum of the absolute values of a column or row; 2,
+        -2, ``"nuc"``: the largest or smallest singular value, or the sum of all.
     """
     A = A if dtype is None else cast(A, dtype)
     if not isinstance(dim, Sequence) or len(dim) != 2:
@@ -42,8 +51,16 @@ def matrix_norm(
     rows, cols = (dimension(d, A._data.ndim, "matrix_norm") for d in dim)
     if ord == "fro":
         return norms.norm(A, 2, (rows, cols), keepdim)
+    if ord in (2, -2, "nuc"):
+        values = svdvals(A.movedim((rows, cols), (-2, -1)))
+        found = values.sum(-1) if ord == "nuc" else values.amax(-1) if ord == 2 else values.amin(-1)
+        if not keepdim:
+            return found
+        for d in sorted((rows % A._data.ndim, cols % A._data.ndim)):
+            found = found.unsqueeze(d)
+        return found
     if ord not in (1, -1, float("inf"), float("-inf")):
-        raise NotImplementedError(takes("matrix_norm", "ord", "'fro', 1, -1, inf or -inf", repr(ord)))
+        raise RuntimeError(takes("matrix_norm", "ord", "'fro', 'nuc', 1, -1, 2, -2, inf or -inf", repr(ord)))
     summed, chosen = (rows, cols) if abs(ord) == 1 else (cols, rows)
     sums = A.abs().sum(summed, keepdim=True)
     found = sums.amax(chosen, True) if ord > 0 else sums.amin(chosen, True)
@@ -89,20 +106,54 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
     return linear_algebra.matrix_power(A, n)
 
 
+def cond(A: Tensor, p: Any = None) -> Tensor:
+    """How much a matrix can magnify errors: its norm times its inverse's; None, 2 and -2 take any matrix."""
+    if p in (None, 2, -2):
+        values = svdvals(A)
+        large, small = values.amax(-1), values.amin(-1)
+        return small / large if p == -2 else large / small
+    return matrix_norm(A, p) * matrix_norm(inv(A), p)
+
+
+def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
+    """The inner products of vectors along a dimension."""
+    return (x * y).sum(dim)
+
+
+def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """The diagonals of matrices."""
+    return A.diagonal(offset, dim1, dim2)
+
+
 def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     """The cross product of vectors along a dimension of size 3."""
     return linear_algebra.cross(input, other, dim)
 
 
 __all__ = [
+    "LinAlgError",
+    "cholesky",
+    "cond",
     "cross",
     "det",
+    "diagonal",
+    "eigh",
+    "eigvalsh",
     "inv",
+    "lstsq",
     "matmul",
     "matrix_norm",
     "matrix_power",
+    "matrix_rank",
     "multi_dot",
     "norm",
+    "pinv",
+    "qr",
     "slogdet",
+    "solve",
+    "solve_triangular",
+    "svd",
+    "svdvals",
+    "vecdot",
     "vector_norm",
 ]

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from deepgpu.backends.cuda import graphs
 from deepgpu.device import CPU, device as as_device
 
 
@@ -80,6 +81,9 @@ class _DefaultGenerator(Generator):
 
     @property
     def numpy(self) -> np.random.Generator:
+        graphs.refuse(
+            "random numbers", "the host draws them, so every replay would have the same", "draw them before the replay"
+        )
         stand_in = self._stand_in.generator
         return self._own_numpy if stand_in is None else stand_in.numpy
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deepgpu.testing import DEVICES, usable
+from deepgpu.testing import DEVICES, emulated_cuda, usable
 
 # A shell starts what runs in its background with Ctrl-C ignored, also by the processes that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -17,3 +17,10 @@ def device(request: Any) -> Iterator[str]:
     """A test that takes it runs on every device; "cuda" is emulated on a machine without a GPU."""
     with usable(request.param):
         yield request.param
+
+
+@pytest.fixture
+def emulated() -> Iterator[None]:
+    """Device "cuda" is the emulated one."""
+    with emulated_cuda():
+        yield

@@ -273,15 +273,16 @@ def _on_one_device(function: Node, inputs: tuple[Any, ...]) -> list[Any]:
 class Transfer(Node):
     """A copy on another device; the gradient goes back to the old one."""
 
-    def __init__(self, target: Backend) -> None:
+    def __init__(self, target: Backend, non_blocking: bool = False) -> None:
         self.target = target
+        self.non_blocking = non_blocking
 
     def __call__(self, x: Tensor) -> Tensor:
         self.origin = x._backend
         return super().__call__(x)
 
     def forward(self, x: Any) -> Any:
-        array = self.target.from_numpy(self.origin.to_numpy(x))
+        array = self.target.receive(self.origin.to_numpy(x), self.non_blocking)
         self.backend = self.target
         return array
 

@@ -20,6 +20,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 Array = Any
 """A raw array of the backend's own kind."""
 
@@ -106,6 +108,9 @@ class Backend(ABC):
     xp: Any
     """The array namespace: ``numpy`` or ``cupy``."""
 
+    fixed_memory = False
+    """Whether a CUDA graph was captured: it knows arrays by address, so a tensor must keep its memory for good."""
+
     # --- arrays -----------------------------------------------------------------------------------------------------
 
     def accumulate(self, total: Array, other: Array) -> None:
@@ -121,12 +126,28 @@ class Backend(ABC):
         """Copy an array to the host. On the CPU the array itself is returned."""
 
     @abstractmethod
+    def scalar(self, value: Any) -> Array:
+        """A NumPy scalar as an array of 0 dimensions, without a copy from the host."""
+
+    @abstractmethod
+    def receive(self, array: Array, non_blocking: bool) -> Array:
+        """As :meth:`from_numpy`, for the data of a user; from pinned memory the host need not wait for the copy."""
+
+    @abstractmethod
     def synchronize(self) -> None:
         """Wait until all work on this device is done."""
 
     @abstractmethod
     def add_at(self, out: Array, index: Any, values: Array) -> None:
         """``out[index] += values`` in place, where an index that occurs twice adds twice."""
+
+    @abstractmethod
+    def reduce_at(self, ufunc: str, out: Array, index: tuple[Array, ...], values: Array) -> None:
+        """``out[index] = ufunc(out[index], values)`` in place, once for each time that an index occurs.
+
+        ``ufunc`` is ``"multiply"``, ``"maximum"`` or ``"minimum"``; the index has an array for every dimension, and
+        they broadcast to the shape of ``values``.
+        """
 
     # --- matmul -----------------------------------------------------------------------------------------------------
 
@@ -256,6 +277,24 @@ class Backend(ABC):
         ``gy`` may be what :meth:`Normalisation.limited_gradient` of this device returned.
         """
 
+    # --- layer norm: rows (M, K); weight and bias are (K,) or None ---------------------------------------------------
+
+    @abstractmethod
+    def layer_norm(
+        self, x: Array, weight: Array | None, bias: Array | None, eps: float, centered: bool
+    ) -> tuple[Array, Array | None, Array]:
+        """``(x - mean) invstd weight + bias`` and the statistics of the rows: ``(y, mean, invstd)``.
+
+        ``invstd = 1 / sqrt(mean((x - mean)^2) + eps)``. Unless ``centered`` the mean counts as 0, and is returned as
+        None: the RMS norm.
+        """
+
+    @abstractmethod
+    def layer_norm_backward(
+        self, gy: Array, x: Array, weight: Array | None, mean: Array | None, invstd: Array, affine: bool
+    ) -> tuple[Array, Array | None, Array | None]:
+        """``(gx, gweight, gbias)``, the latter two in the statistics' dtype, and None unless ``affine``."""
+
     # --- activations ------------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -295,6 +334,69 @@ class Backend(ABC):
     @abstractmethod
     def log_softmax_backward(self, gy: Array, y: Array, axis: int) -> Array:
         """``gy - exp(y) sum(gy)``."""
+
+    # --- cross-entropy: x is (N, C), (N, C, d1, ...) or (C,); labels are int64 (N,), (N, d1, ...) or () --------------
+
+    @abstractmethod
+    def cross_entropy(self, x: Array, labels: Array, weight: Array | None, smoothing: float) -> tuple[Array, Array]:
+        """``-sum_j c_j log softmax(x)_j`` a label, and what backward needs: ``max`` and ``log sum exp(x - max)``.
+
+        ``c_j = (1 - smoothing) w[label] [j = label] + smoothing / C w_j`` with the classes' weights ``w``, or 1. A
+        negative label does not count: its loss is 0. The results are ``(N, ...)`` and ``(2, N, ...)``, as statistics.
+        """
+
+    @abstractmethod
+    def cross_entropy_backward(
+        self, g: Array, x: Array, norms: Array, labels: Array, weight: Array | None, smoothing: float
+    ) -> Array:
+        """``g (sum(c) softmax(x) - c)`` with a gradient ``g`` a label."""
+
+    # --- dropout -----------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def dropout_mask(self, x: Array, shape: tuple[int, ...], p: float, generator: np.random.Generator) -> Any:
+        """Which elements of ``x``, or of a ``shape`` that broadcasts to it, are dropped: each with probability ``p``.
+
+        It is whatever :meth:`dropout` of this backend understands: an array, or the key that an array is made from.
+        """
+
+    @abstractmethod
+    def dropout(self, x: Array, mask: Any, scale: float) -> Array:
+        """``x`` times a mask of :meth:`dropout_mask` and ``scale``, a product: NaN stays NaN. Its own adjoint."""
+
+    # --- recurrent cells, rows (N, H) --------------------------------------------------------------------------------
+
+    @abstractmethod
+    def lstm_gates(self, gates: Array, c: Array) -> tuple[Array, Array]:
+        """``(h, c')`` from the sums ``(N, 4 H)`` of the gates i, f, g, o and the cell.
+
+        ``c' = sigmoid(f) c + sigmoid(i) tanh(g)``, ``h = sigmoid(o) tanh(c')``.
+        """
+
+    @abstractmethod
+    def lstm_gates_backward(self, gh: Array, gc: Array, gates: Array, c: Array, new: Array) -> tuple[Array, Array]:
+        """Gradients of the gates' sums and of the cell, from those of ``h`` and of the new cell, which is ``new``."""
+
+    @abstractmethod
+    def gru_gates(self, x: Array, hidden: Array, h: Array) -> Array:
+        """``n + z (h - n)`` from the sums ``(N, 3 H)`` of the gates r, z, n of input and state, and the state.
+
+        ``n = tanh(x_n + sigmoid(x_r + h_r) h_n)``, ``z = sigmoid(x_z + h_z)``.
+        """
+
+    @abstractmethod
+    def gru_gates_backward(self, g: Array, x: Array, hidden: Array, h: Array) -> tuple[Array, Array, Array]:
+        """Gradients of ``x``, of ``hidden`` and of ``h``."""
+
+    # --- embedding ---------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def embedding(self, table: Array, index: Array) -> Array:
+        """``table[index]`` for a table ``(rows, features)`` and numbers of rows that are not negative, of any shape."""
+
+    @abstractmethod
+    def embedding_backward(self, g: Array, index: Array, rows: int) -> Array:
+        """Zeros ``(rows, features)`` with each row of ``g`` added where its number says."""
 
     # --- optimizers: every array is updated in place, all parameters in one call ------------------------------------
 

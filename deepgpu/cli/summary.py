@@ -11,7 +11,7 @@ from deepgpu.cli.options import Settings, arguments, image_size
 
 def summary(
     model: Annotated[str, typer.Argument(help="Such as resnet18; an unknown name lists those there are.")],
-    input: Annotated[str | None, typer.Option(help="Of one image. Default: 3x224x224, or 3x32x32.")] = None,
+    input: Annotated[str | None, typer.Option(help="Of one image. Default: what the model is made for.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images at a time, for the memory.")] = 1,
     settings: Settings = None,
 ) -> None:
@@ -19,11 +19,11 @@ def summary(
     from rich.console import Console
     from rich.table import Table
 
-    from deepgpu.vision.models import get_model, is_small
+    from deepgpu.vision.models import design_size, get_model
     from deepgpu.viz import summarize
 
     made = get_model(model, **arguments(settings))
-    size = image_size(input or ("3x32x32" if is_small(model) else "3x224x224"))
+    size = image_size(input or "3x{0}x{0}".format(design_size(model)))
     found = summarize(made, size)
     table = Table(title=f"{model}, input {_volume(size)}", title_justify="left", row_styles=("", "dim"))
     for heading in ("layer", "type"):

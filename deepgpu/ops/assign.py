@@ -135,6 +135,7 @@ def _replaceable(target: Tensor) -> bool:
     version = target._version
     return (
         target._data.nbytes >= WORTH
+        and not target._backend.fixed_memory
         and (target._node is not None or not target.requires_grad)
         and (version is None or (not version.pinned and has_references(version, 2)))  # one is the variable here
         and is_sole(target._data, 1)

@@ -46,9 +46,10 @@ def to(
     Parameters
     ----------
     *args
-        A device, a dtype, both, or a tensor whose device and dtype to take.
+        A device, a dtype, both, or a tensor whose device and dtype to take; then ``non_blocking``.
     non_blocking
-        Accepted for PyTorch's sake; copies from pageable memory are always complete on return.
+        Let a copy from pinned memory (:func:`pin_memory`) to a GPU go on while the host does other things. All other
+        copies are complete on return.
     copy
         Copy even if nothing changes.
     memory_format
@@ -61,7 +62,9 @@ def to(
             dtype, device = a.dtype, a.device
         elif a is None:
             continue
-        elif isinstance(a, (str, int, as_device)) and not isinstance(a, bool):
+        elif isinstance(a, bool):
+            non_blocking = a
+        elif isinstance(a, (str, int, as_device)):
             device = a
         else:
             raise TypeError(f"`to`: takes a device, a dtype or a tensor, but got {type(a).__name__}")
@@ -69,7 +72,7 @@ def to(
     if device is not None:
         target = as_device(device).backend
         if target is not out._backend:
-            out = Transfer(target)(out)
+            out = Transfer(target, non_blocking)(out)
     if dtype is not None:
         out = cast(out, dtype)
     if memory_format is contiguous_format or memory_format is channels_last:
@@ -114,7 +117,7 @@ def cpu(input: Tensor) -> Tensor:
 @method
 def cuda(input: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor:
     """The tensor on a GPU: ``device``, by default the current one."""
-    return to(input, "cuda" if device is None else device)
+    return to(input, "cuda" if device is None else device, non_blocking=non_blocking)
 
 
 def _shorthand(name: str, dtype: dtypes.dtype) -> None:

@@ -24,7 +24,7 @@ class Compare(Node):
 
     def forward(self, *arrays: Any) -> Any:
         dtype = next(a.dtype for a in arrays if hasattr(a, "dtype"))
-        typed = [a if hasattr(a, "dtype") else self.xp.asarray(scalar(a, dtype)) for a in arrays]
+        typed = [a if hasattr(a, "dtype") else self.backend.scalar(scalar(a, dtype)) for a in arrays]
         return elementwise(self.op, getattr(self.xp, self.ufunc), *typed)
 
 

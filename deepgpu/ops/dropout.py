@@ -7,25 +7,23 @@ from typing import Any
 
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
-from deepgpu.backends.precision import rounded, widened
 from deepgpu.errors import takes
 from deepgpu.ops.assign import assign
 from deepgpu.ops.op import op
 from deepgpu.ops.sampling import rand
+from deepgpu.random import default_generator
 from deepgpu.tensor import Tensor
 
 
 class Dropout(Node):
-    """``x`` times a mask and a factor, which is its own adjoint. The mask is of bools, a byte an element."""
+    """``x`` times a mask and a factor, which is its own adjoint. On a GPU the mask is the key it is made from."""
 
     def __init__(self, mask: Any, scale: float) -> None:
         self.mask = mask
         self.scale = scale
 
     def forward(self, x: Any) -> Any:
-        y = widened(x) * self.scale
-        y *= self.mask  # a product, not a choice: as in PyTorch, a NaN stays one wherever it stands
-        return rounded(y, x.dtype)
+        return self.backend.dropout(x, self.mask, self.scale)
 
     def backward(self, g: Tensor) -> Tensor:
         return Dropout(self.mask, self.scale)(g)
@@ -38,7 +36,8 @@ def _dropped(name: str, input: Tensor, shape: tuple[int, ...], p: float, inplace
     if p == 1:
         node = Dropout(input._backend.xp.zeros(shape, bool), 1.0)
     else:
-        node = Dropout(rand(shape, dtype=dtypes.float32, device=input.device)._data >= p, 1 / (1 - p))
+        mask = input._backend.dropout_mask(input._data, shape, p, default_generator.numpy)
+        node = Dropout(mask, 1 / (1 - p))
     return assign(input, node(input), f"{name}_") if inplace else node(input)
 
 
@@ -50,6 +49,8 @@ def _check_probability(name: str, p: float) -> None:
 @op
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Zero each element with probability ``p`` and scale the others by ``1 / (1 - p)``; nothing unless training.
+
+    The same seed drops the same elements on a device of the same type; on a GPU they are not those of the CPU.
 
     Parameters
     ----------

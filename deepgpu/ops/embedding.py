@@ -9,7 +9,7 @@ import numpy as np
 from deepgpu.autograd.grad_mode import no_grad
 from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
-from deepgpu.ops.indexing import IndexAdd, index_add, integer, within
+from deepgpu.ops.indexing import index_add, integer, within
 from deepgpu.ops.op import op
 from deepgpu.ops.placement import scatter_reduce
 from deepgpu.tensor import Tensor, wrap
@@ -25,7 +25,7 @@ class Lookup(Node):
 
     def forward(self, table: Any) -> Any:
         self.shape = table.shape
-        return table[self.index._data]
+        return self.backend.embedding(table, self.index._data)
 
     def backward(self, g: Tensor) -> Tensor:
         i = self.index
@@ -35,7 +35,21 @@ class Lookup(Node):
             counts = self.xp.zeros(self.shape[0], g._data.dtype)
             self.backend.add_at(counts, (i._data,), self.xp.ones(i._data.shape, g._data.dtype))
             g = g / wrap(counts[i._data], self.backend).unsqueeze(-1)
-        return IndexAdd(self.shape, (i,))(g)
+        return LookupGrad(i, self.shape[0])(g)
+
+
+class LookupGrad(Node):
+    """Zeros with each row of a gradient added where its number says: the adjoint of :class:`Lookup`."""
+
+    def __init__(self, index: Tensor, rows: int) -> None:
+        self.index = index
+        self.rows = rows
+
+    def forward(self, g: Any) -> Any:
+        return self.backend.embedding_backward(g, self.index._data, self.rows)
+
+    def backward(self, gg: Tensor) -> Tensor:
+        return Lookup(self.index, None, False)(gg)
 
 
 def _checked(name: str, input: Tensor, weight: Tensor, padding_idx: int | None, sparse: bool) -> int | None:

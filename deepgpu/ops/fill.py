@@ -23,12 +23,12 @@ def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """Take over the values of ``src``, broadcast to this shape, in this dtype and on this device."""
     if not isinstance(src, Tensor):
         raise TypeError(takes("copy_", "src", "a tensor", f"{src!r} of type {type(src).__name__}"))
-    return copy_into(self, src, "copy_")
+    return copy_into(self, src, "copy_", non_blocking)
 
 
-def copy_into(self: Tensor, src: Tensor, op: str) -> Tensor:
+def copy_into(self: Tensor, src: Tensor, op: str, non_blocking: bool = False) -> Tensor:
     """:func:`copy_`, under the name of another op."""
-    result = src.to(device=self.device, dtype=self.dtype)
+    result = src.to(device=self.device, dtype=self.dtype, non_blocking=non_blocking)
     if self._view is not None:
         self._refresh_view()
     if not state.enabled or not (self.requires_grad or result.requires_grad):

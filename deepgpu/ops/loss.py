@@ -11,6 +11,7 @@ from deepgpu.errors import takes
 from deepgpu.ops.activation import Elementwise, logsigmoid
 from deepgpu.ops.broadcast import check_expands, check_shapes, promoted, unbroadcast
 from deepgpu.ops.cast import cast
+from deepgpu.ops.cross_entropy import CrossEntropy
 from deepgpu.ops.op import op
 from deepgpu.ops.selection import where
 from deepgpu.ops.softmax import log_softmax
@@ -106,8 +107,9 @@ def cross_entropy(
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(takes(name, "label_smoothing", "a number in [0, 1]", label_smoothing))
     if not target.dtype.is_floating_point:
-        targets = checked_targets(name, input, target, weight, ignore_index, reduction, label_smoothing)
-        return NllLoss(targets)(log_softmax(input, targets.axis))
+        return CrossEntropy(checked_targets(name, input, target, weight, ignore_index, reduction, label_smoothing))(
+            input
+        )
     if target._data.shape != input._data.shape:
         check_target_shape(name, input._data.shape, target._data.shape)
         raise RuntimeError(takes(name, "target", "class indices as int64 or uint8 in this shape", target.dtype))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from deepgpu import dtypes
-from deepgpu.autograd.engine import grad as vjp
-from deepgpu.autograd.grad_mode import enable_grad, no_grad, state
+from deepgpu.autograd.grad_mode import no_grad
 from deepgpu.autograd.node import Node
 from deepgpu.backends.base import Normalisation
 from deepgpu.backends.precision import rounded
 from deepgpu.errors import takes
+from deepgpu.ops.formula import FusedGradient
 from deepgpu.ops.op import op
 from deepgpu.pending import Recipe, worthwhile
 from deepgpu.tensor import Tensor, wrap
@@ -66,11 +66,8 @@ def _needed(grads: tuple[Tensor, ...], needs: tuple[bool, ...]) -> tuple[Tensor 
     return tuple([g if need else None for g, need in zip((*grads, None, None), needs, strict=False)])
 
 
-class BatchNormGrad(Node):
-    """The fused backward: gradients of input, weight and bias.
-
-    Its own derivative is taken by recording the same formula made of plain ops.
-    """
+class BatchNormGrad(FusedGradient):
+    """The fused backward: gradients of input, weight and bias."""
 
     keep_inputs = (0, 1, 2, 3, 4)
 
@@ -105,23 +102,6 @@ class BatchNormGrad(Node):
             gx = gx - g.mean(dims, keepdim=True) - xhat * (g * xhat).mean(dims, keepdim=True)
         gx = gx * invstd
         return (gx if weight is None else gx * weight.reshape(shape)), gw, gb
-
-    def backward(self, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        *inputs, mean, var = self.saved
-        again = state.enabled
-        with enable_grad():
-            # Tensors of their own to differentiate for: g may depend on x, but not in this formula.
-            fresh: list[Any] = [
-                t if t is None else t.view_as(t) if again else t.detach().requires_grad_() for t in inputs
-            ]
-            taken: list[Any] = [t for t, need in zip(fresh, self.needs_input_grad, strict=False) if need]
-            g, x, weight = fresh
-            results = self.formula(g, x, weight, mean, var)
-            pairs = [(r, gr) for r, gr in zip(results, grads, strict=True) if r.requires_grad]
-            outputs, starts = [r for r, _ in pairs], [gr for _, gr in pairs]
-            found = vjp(outputs, taken, starts, create_graph=again, allow_unused=True)
-        given = iter(found)
-        return tuple([next(given) if need else None for need in self.needs_input_grad])
 
 
 @op

@@ -9,42 +9,82 @@ from typing import Any
 from deepgpu import dtypes
 from deepgpu.autograd.grad_mode import no_grad
 from deepgpu.autograd.node import Node
-from deepgpu.backends.precision import rounded, widened
+from deepgpu.backends.precision import rounded
 from deepgpu.errors import takes
 from deepgpu.ops.cast import cast
+from deepgpu.ops.formula import FusedGradient
 from deepgpu.ops.op import op
 from deepgpu.ops.pad import pad
 from deepgpu.tensor import Tensor
 
 
-class Standardize(Node):
-    """``(x - mean) / s`` over the last dimensions, with ``s = sqrt(var + eps)``, and ``1 / s``."""
+class LayerNorm(Node):
+    """``(x - mean) / s * weight + bias`` over the last dimensions, with ``s = sqrt(var + eps)``.
 
-    keep_outputs = (0, 1)
-    materialize_grads = False
+    Not `centered`, the mean counts as 0: the RMS norm.
+    """
 
-    def __init__(self, dims: int, eps: float) -> None:
+    keep_inputs = (0, 1)
+
+    def __init__(self, dims: int, eps: float, centered: bool = True) -> None:
         self.dims = dims
         self.eps = eps
+        self.centered = centered
 
-    def forward(self, x: Any) -> tuple[Any, Any]:
-        axes = tuple(range(x.ndim - self.dims, x.ndim))
-        wide = widened(x)
-        centred = wide - wide.mean(axis=axes, keepdims=True)
-        inverse = 1 / self.xp.sqrt((centred * centred).mean(axis=axes, keepdims=True) + wide.dtype.type(self.eps))
-        return rounded(centred * inverse, x.dtype), rounded(inverse, x.dtype)
+    def forward(self, x: Any, weight: Any, bias: Any) -> Any:
+        w, b = (None if v is None else v.reshape(-1) for v in (weight, bias))
+        rows = _rows(x, self.dims)
+        y, self.mean, self.invstd = self.backend.layer_norm(rows, w, b, self.eps, self.centered)
+        return y.reshape(x.shape)
 
-    def backward(self, g: Tensor | None, g_inverse: Tensor | None) -> Tensor | None:
-        y, inverse = self.saved
-        axes = list(range(y._data.ndim - self.dims, y._data.ndim))
-        gx = None
-        if g is not None:
-            gx = inverse * (g - g.mean(axes, keepdim=True) - y * (g * y).mean(axes, keepdim=True))
-        if g_inverse is not None:
-            count = math.prod([y._data.shape[a] for a in axes])
-            through = y * (g_inverse * inverse * inverse / -count)
-            gx = through if gx is None else gx + through
-        return gx
+    def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
+        need_x, need_weight, need_bias = self.needs_input_grad
+        node = LayerNormGrad(self, need_weight or need_bias)
+        if not node.affine:
+            return node(g, *self.saved), None, None
+        gx, gweight, gbias = node(g, *self.saved)
+        return gx if need_x else None, gweight if need_weight else None, gbias if need_bias else None
+
+
+class LayerNormGrad(FusedGradient):
+    """The gradients of the input and, if `affine`, of weight and bias."""
+
+    keep_inputs = (0, 1, 2)
+
+    def __init__(self, node: LayerNorm, affine: bool) -> None:
+        self.dims, self.eps, self.mean, self.invstd = node.dims, node.eps, node.mean, node.invstd
+        self.affine = affine
+
+    def forward(self, g: Any, x: Any, weight: Any) -> Any:
+        w = None if weight is None else weight.reshape(-1)
+        rows = _rows(g, self.dims), _rows(x, self.dims)
+        gx, gweight, gbias = self.backend.layer_norm_backward(*rows, w, self.mean, self.invstd, self.affine)
+        gx = gx.reshape(x.shape)
+        if not self.affine:
+            return gx
+        dtype, shape = (x if weight is None else weight).dtype, x.shape[x.ndim - self.dims :]
+        return gx, rounded(gweight, dtype).reshape(shape), rounded(gbias, dtype).reshape(shape)
+
+    def formula(self, g: Tensor, x: Tensor, weight: Tensor | None) -> tuple[Tensor, ...]:
+        ndim = x._data.ndim
+        leading, last = list(range(ndim - self.dims)), list(range(ndim - self.dims, ndim))
+        centred = x if self.mean is None else x - x.mean(last, keepdim=True)
+        invstd = ((centred * centred).mean(last, keepdim=True) + self.eps).rsqrt()
+        xhat = centred * invstd
+        to_y = g if weight is None else g * weight
+        gx = to_y - xhat * (to_y * xhat).mean(last, keepdim=True)
+        if self.mean is not None:
+            gx = gx - to_y.mean(last, keepdim=True)
+        if not self.affine:
+            return (gx * invstd,)
+        gweight, gbias = (t.sum(leading) if leading else t for t in (g * xhat, g))
+        return gx * invstd, gweight, gbias
+
+
+def _rows(x: Any, dims: int) -> Any:
+    """The matrix whose rows are the last dimensions."""
+    shape = x.shape
+    return x.reshape(math.prod(shape[: len(shape) - dims]), math.prod(shape[len(shape) - dims :]))
 
 
 def _affine(y: Tensor, weight: Tensor | None, bias: Tensor | None, shape: Sequence[int]) -> Tensor:
@@ -93,8 +133,7 @@ def layer_norm(
     _check_floating("layer_norm", input)
     shape = _last_shape("layer_norm", input, normalized_shape)
     _check_affine("layer_norm", shape, weight=weight, bias=bias)
-    y, _ = Standardize(len(shape), eps)(input)
-    return _affine(y, weight, bias, shape)
+    return LayerNorm(len(shape), eps)(input, weight, bias)
 
 
 @op
@@ -124,7 +163,7 @@ def group_norm(
         expected = "more than 1 value per channel when training"
         raise ValueError(takes(name, "input", expected, f"shape {tuple(input.shape)}"))
     _check_affine(name, (channels,), weight=weight, bias=bias)
-    y, _ = Standardize(1, eps)(input.reshape(n, num_groups, per_group))
+    y = LayerNorm(1, eps)(input.reshape(n, num_groups, per_group), None, None)
     return _affine(y.reshape(input.shape), weight, bias, (channels, *[1] * len(rest)))
 
 
@@ -176,7 +215,7 @@ def instance_norm(
         with no_grad():
             running_mean.mul_(1 - momentum).add_(input.mean(dims).mean(0), alpha=momentum)
             running_var.mul_(1 - momentum).add_(input.var(dims).mean(0), alpha=momentum)
-    y, _ = Standardize(len(rest), eps)(input)
+    y = LayerNorm(len(rest), eps)(input, None, None)
     return _affine(y, weight, bias, along)
 
 
@@ -198,11 +237,9 @@ def rms_norm(
     _check_floating("rms_norm", input)
     shape = _last_shape("rms_norm", input, normalized_shape)
     _check_affine("rms_norm", shape, weight=weight)
-    x = cast(input, dtypes.float32) if input._data.itemsize == 2 else input
-    dims = list(range(x._data.ndim - len(shape), x._data.ndim))
-    floor = dtypes.finfo(x.dtype).eps if eps is None else eps
-    y = x * ((x * x).mean(dims, keepdim=True) + floor).rsqrt()
-    return _affine(cast(y, input.dtype), weight, None, shape)
+    if eps is None:
+        eps = dtypes.finfo(dtypes.float32 if input._data.itemsize == 2 else input.dtype).eps
+    return LayerNorm(len(shape), eps, centered=False)(input, weight, None)
 
 
 @op

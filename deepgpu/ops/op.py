@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from deepgpu.ops.assign import assign
+from deepgpu.ops.autocast import LISTED, autocast
 from deepgpu.tensor import Tensor, method as attach
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -47,11 +48,14 @@ def op(
     if function is None:
         return lambda f: op(f, method=method, inplace=inplace, differentiable=differentiable)
     name = function.__name__
+    plain = function
+    if name in LISTED:
+        function = autocast(function, name)  # type: ignore[assignment]
     REGISTRY[name] = Op(name, function, differentiable)
     if method:
         attach(function, name=method if isinstance(method, str) else name)
     if inplace:
-        attach(in_place(function, name))
+        attach(in_place(plain, name))
     return function
 
 

@@ -169,9 +169,9 @@ def _neutral(reduce: str, x: Tensor) -> Any:
 
 
 def _at(ufunc: str, x: Any, places: tuple[Any, ...], values: Any) -> Any:
-    """``ufunc.at`` on a copy."""
+    """``reduce_at`` on a copy."""
     out = x._data.copy()
-    getattr(x._backend.xp, ufunc).at(out, places, values._data)
+    x._backend.reduce_at(ufunc, out, places, values._data)
     return wrap(out, x._backend)
 
 
@@ -191,7 +191,7 @@ class ScatterProduct(Node):
 
     def forward(self, x: Any, factors: Any) -> Any:
         out = x.copy()
-        self.xp.multiply.at(out, _places(self.index, self.dim), factors)
+        self.backend.reduce_at("multiply", out, _places(self.index, self.dim), factors)
         return out
 
     def backward(self, g: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from deepgpu.autograd.node import Node
-from deepgpu.backends.precision import rounded, widened
+from deepgpu.ops.autocast import state as autocasting
+from deepgpu.ops.formula import FusedGradient
 from deepgpu.ops.joining import cat
 from deepgpu.ops.matmul import linear
 from deepgpu.tensor import Tensor
@@ -60,14 +61,21 @@ class LstmGates(Node):
     keep_outputs = (1,)
 
     def forward(self, gates: Any, c: Any) -> Any:
-        xp, n = self.xp, c.shape[1]
-        wide = widened(gates)
-        s = 1 / (xp.exp(-wide) + 1)
-        new = s[:, n : 2 * n] * widened(c) + s[:, :n] * xp.tanh(wide[:, 2 * n : 3 * n])
-        return rounded(s[:, 3 * n :] * xp.tanh(new), c.dtype), rounded(new, c.dtype)
+        return self.backend.lstm_gates(gates, c)
 
-    def backward(self, gh: Tensor, gc: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        gates, c, new = self.saved
+    def backward(self, gh: Tensor, gc: Tensor) -> tuple[Tensor | None, ...]:
+        return _needed(LstmGatesGrad()(gh, gc, *self.saved), self.needs_input_grad)
+
+
+class LstmGatesGrad(FusedGradient):
+    """From the gradients of ``h`` and of the new cell, those of the gates' sums and of the cell."""
+
+    keep_inputs = (0, 1, 2, 3, 4)
+
+    def forward(self, gh: Any, gc: Any, gates: Any, c: Any, new: Any) -> Any:
+        return self.backend.lstm_gates_backward(gh, gc, gates, c, new)
+
+    def formula(self, gh: Tensor, gc: Tensor, gates: Tensor, c: Tensor, new: Tensor) -> tuple[Tensor, Tensor]:
         n = c._data.shape[1]
         s, g, t = gates.sigmoid(), gates[:, 2 * n : 3 * n].tanh(), new.tanh()
         i, f, o = s[:, :n], s[:, n : 2 * n], s[:, 3 * n :]
@@ -78,7 +86,11 @@ class LstmGates(Node):
             through * i * (1 - g * g),
             gh * t * o * (1 - o),
         ]
-        return cat(parts, 1), through * f if self.needs_input_grad[1] else None
+        return cat(parts, 1), through * f
+
+
+def _needed(grads: tuple[Tensor, ...], needs: tuple[bool, ...]) -> tuple[Tensor | None, ...]:
+    return tuple([g if need else None for g, need in zip(grads, needs, strict=True)])
 
 
 class GruGates(Node):
@@ -95,14 +107,21 @@ class GruGates(Node):
     keep_inputs = (0, 1, 2)
 
     def forward(self, x: Any, hidden: Any, h: Any) -> Any:
-        xp, n = self.xp, h.shape[1]
-        a, b = widened(x), widened(hidden)
-        s = 1 / (xp.exp(-(a[:, : 2 * n] + b[:, : 2 * n])) + 1)
-        new = xp.tanh(a[:, 2 * n :] + s[:, :n] * b[:, 2 * n :])
-        return rounded(new + s[:, n:] * (widened(h) - new), h.dtype)
+        return self.backend.gru_gates(x, hidden, h)
 
-    def backward(self, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        x, hidden, h = self.saved
+    def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
+        return _needed(GruGatesGrad()(g, *self.saved), self.needs_input_grad)
+
+
+class GruGatesGrad(FusedGradient):
+    """From the gradient of the new state, those of both sums of the gates and of the state."""
+
+    keep_inputs = (0, 1, 2, 3)
+
+    def forward(self, g: Any, x: Any, hidden: Any, h: Any) -> Any:
+        return self.backend.gru_gates_backward(g, x, hidden, h)
+
+    def formula(self, g: Tensor, x: Tensor, hidden: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         n = h._data.shape[1]
         s = (x[:, : 2 * n] + hidden[:, : 2 * n]).sigmoid()
         r, z, last = s[:, :n], s[:, n:], hidden[:, 2 * n :]
@@ -147,6 +166,11 @@ def gru_cell(weight: Tensor, bias: Tensor | None) -> Cell:
     return cell
 
 
+def as_products(state: State, x: Tensor) -> State:
+    """The state in the dtype of the product with the input's weights, which autocast may have lowered."""
+    return tuple([s.to(x.dtype) for s in state]) if autocasting.active else state
+
+
 def recur(cell: Cell, x: Tensor, sizes: Sequence[int], state: State, reverse: bool) -> tuple[Tensor, State]:
     """Run a cell over the steps of a sequence.
 
@@ -166,6 +190,7 @@ def recur(cell: Cell, x: Tensor, sizes: Sequence[int], state: State, reverse: bo
     tuple
         The outputs, rows like those of ``x``, and the state behind each sequence's last step.
     """
+    state = as_products(state, x)
     steps = SplitRows(sizes)(x)
     outputs: list[Tensor] = []
     if reverse:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
@@ -95,7 +97,10 @@ class Where(Node):
             a = fitting(a, b.dtype, "where", "input")
         elif not hasattr(b, "dtype"):
             b = fitting(b, a.dtype, "where", "other")
-        return elementwise("where", self.xp.where, mask, self.xp.asarray(a), self.xp.asarray(b))
+        return elementwise("where", self.xp.where, mask, self._array(a), self._array(b))
+
+    def _array(self, x: Any) -> Any:
+        return self.backend.scalar(x) if isinstance(x, np.generic) else self.xp.asarray(x)
 
     def backward(self, g: Tensor) -> tuple[None, Tensor | None, Tensor | None]:
         (mask,) = self.saved

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
+from deepgpu.backends.cuda import graphs
 from deepgpu.backends.precision import rounded, widened
 from deepgpu.errors import takes
 from deepgpu.tensor import Tensor
@@ -23,6 +25,10 @@ class Targets:
         The target elements of an array ``(N, C, ...)``.
     ignored
         Where a target does not count; None if all do.
+    labels
+        The classes, or -1 where a target does not count.
+    weight
+        A weight a class, or None.
     weights
         The weight of each target's class, or None.
     spread
@@ -37,6 +43,8 @@ class Targets:
         self.shape, self.axis = x.shape, min(1, x.ndim - 1)
         self.index = (*at[: self.axis], labels, *at[self.axis :])
         self.ignored = ignored
+        self.labels = labels if ignored is None else xp.where(ignored, -1, labels)
+        self.weight, self.smoothing = weight, smoothing
         self.reduction = reduction
         self.kept = 1 - smoothing
         self.weights = None if weight is None else widened(weight)[labels]
@@ -47,9 +55,17 @@ class Targets:
             self.spread = widened(each).reshape(along) * (smoothing / x.shape[self.axis])
 
     def total(self, xp: Any, dtype: Any) -> Any:
-        """What the mean divides by: the sum of the weights of the targets that count."""
-        each = xp.ones(self.index[self.axis].shape, dtype) if self.weights is None else self.weights
+        """What the mean divides by: the sum of the weights of the targets that count, a number where it needs none."""
+        if self.weights is None and self.ignored is None:
+            return self.labels.size
+        each = xp.ones(self.labels.shape, dtype) if self.weights is None else self.weights
         return self.masked(xp, each).sum(dtype=dtype)
+
+    def each(self) -> Targets:
+        """The same targets, not reduced."""
+        same = copy.copy(self)
+        same.reduction = "none"
+        return same
 
     def masked(self, xp: Any, each: Any) -> Any:
         """A number a target, 0 where it is ignored."""
@@ -125,11 +141,13 @@ def checked_targets(
     labels = target._data.astype(dtypes.int64.numpy)  # a copy: the user's may change before backward
     labels = labels.reshape(()) if len(shape) == 1 else labels
     ignored: Any = labels == ignore_index
-    if ignored.any():
+    captured = graphs.capturing()  # then nobody can look at the labels
+    if captured or ignored.any():
         labels = xp.where(ignored, 0, labels)
     else:
         ignored = None
-    check_labels(name, target, labels, ignored, classes, f"(or `ignore_index` {ignore_index})", IndexError)
+    if not captured:
+        check_labels(name, target, labels, ignored, classes, f"(or `ignore_index` {ignore_index})", IndexError)
     return Targets(xp, input._data, labels, ignored, None if weight is None else weight._data, smoothing, reduction)
 
 

@@ -15,6 +15,7 @@ from deepgpu.optim.optimizer import (
     check_options,
     evaluated,
     mark_modified,
+    refuse_capture,
 )
 from deepgpu.tensor import Tensor
 
@@ -105,6 +106,7 @@ class Adam(Optimizer):
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = evaluated(closure)
+        refuse_capture(self)
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is not None:

@@ -12,7 +12,7 @@ from typing import Any
 from deepgpu import dtypes
 from deepgpu.autograd.grad_mode import no_grad
 from deepgpu.ops.creation import tensor
-from deepgpu.optim.optimizer import Optimizer, check_learning_rate, check_options, evaluated
+from deepgpu.optim.optimizer import Optimizer, check_learning_rate, check_options, evaluated, refuse_capture
 from deepgpu.tensor import Tensor
 
 
@@ -40,6 +40,7 @@ class ComposedOptimizer(Optimizer):
     @no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = evaluated(closure)
+        refuse_capture(self)
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from deepgpu.autograd.grad_mode import enable_grad
 from deepgpu.autograd.hooks import RemovableHandle
+from deepgpu.backends.cuda import graphs
 from deepgpu.ops.creation import empty_like
 from deepgpu.tensor import Tensor
 
@@ -382,3 +383,9 @@ def mark_modified(params: Iterable[Tensor]) -> None:
     """Let autograd notice that kernels are about to change the parameters."""
     for p in params:
         p._modified()
+
+
+def refuse_capture(optimizer: Optimizer, why: str = "the host counts its steps, which would stand still") -> None:
+    """Raise RuntimeError if a CUDA graph is being captured."""
+    instead = "capture forward and backward only, and call `step()` after each replay (SGD can be captured)"
+    graphs.refuse(f"{type(optimizer).__name__}.step", why, instead)

@@ -14,6 +14,7 @@ from deepgpu.optim.optimizer import (
     check_options,
     evaluated,
     mark_modified,
+    refuse_capture,
 )
 from deepgpu.tensor import Tensor
 
@@ -105,6 +106,9 @@ class SGD(Optimizer):
         if group["momentum"] != 0:
             first = not self._has_momentum(params[0])
             if first:
+                refuse_capture(
+                    self, "its first step makes the momenta, and would do so in every replay; take it before"
+                )
                 for p in params:
                     self.state[p]["momentum_buffer"] = empty_like(p)
             momenta = arrays(self.state[p]["momentum_buffer"] for p in params)

@@ -8,7 +8,7 @@ from typing import Any
 from deepgpu.tensor import Tensor
 from deepgpu.train.sources import Source
 from deepgpu.vision import transforms
-from deepgpu.vision.models import is_small
+from deepgpu.vision.models import design_size, is_small, least_size
 from deepgpu.vision.transforms.base import Transform
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -66,9 +66,9 @@ class ImageInput:
     def of(source: Source | None, model: str, image_size: int | None) -> ImageInput:
         """What a model is given of a data set; None for images of any size."""
         if source is None:
-            size = image_size or (32 if is_small(model) else 224)
+            size = image_size or design_size(model)
             return ImageInput(3, size, False, 0, not is_small(model), IMAGENET_MEAN, IMAGENET_STD)
-        size = image_size or (source.size if is_small(model) else max(source.size, 32))
+        size = image_size or (source.size if is_small(model) else max(source.size, least_size(model)))
         channels = source.channels if is_small(model) else 3
         margin = size - source.size
         pad = margin // 2 if 0 < margin <= 8 and margin % 2 == 0 else 0

@@ -92,7 +92,11 @@ class Run:
 
 def build_model(recipe: Recipe, image: ImageInput, classes: int) -> Module:
     """The recipe's model, with its random start."""
-    from deepgpu.vision.models import is_small
+    from deepgpu.vision.models import is_classifier, is_small
 
+    if not is_classifier(recipe.model):
+        raise ValueError(
+            f"{recipe.model} gives maps, not classes; train it with your own loop or `deepgpu.train.Trainer`"
+        )
     channels = {"in_channels": image.channels} if is_small(recipe.model) else {}
     return get_model(recipe.model, **{"num_classes": classes, **channels, **recipe.model_args})

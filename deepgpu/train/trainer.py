@@ -27,6 +27,9 @@ from deepgpu.train.position import Position
 from deepgpu.train.randomness import random_states, set_random_states
 from deepgpu.train.saver import Saver, can_resume
 
+AUXILIARY_WEIGHT = 0.3
+"""Of the losses of auxiliary classifiers, as for GoogLeNet (arXiv 1409.4842, section 5)."""
+
 
 class _StopRequestedError(Exception):
     """Leaves the validation when the user wants to stop."""
@@ -42,7 +45,8 @@ class Trainer:
     optimizer
         Made with the parameters of the model.
     loss
-        A function of outputs and targets that gives their mean; by default the cross-entropy.
+        A function of outputs and targets that gives their mean; by default the cross-entropy. Where a model gives
+        auxiliary logits besides in training (GoogLeNet, Inception), their losses count 0.3.
     scheduler
         Sets the learning rate.
     scheduler_interval
@@ -206,11 +210,13 @@ class Trainer:
 
     def _step(self, inputs: Tensor, targets: Tensor) -> None:
         """One batch: forward, backward, update."""
-        outputs = self.model(inputs)
+        outputs, *auxiliary = _classifiers(self.model(inputs))
         loss = self.loss(outputs, targets)
         value = loss.item()
         if not abs(value) < float("inf"):
             self._diverged(f"the loss became {value}", inputs)
+        for other in auxiliary:
+            loss = loss + AUXILIARY_WEIGHT * self.loss(other, targets)
         self.optimizer.zero_grad()
         loss.backward()
         if self.clip_norm is not None:
@@ -349,6 +355,11 @@ class Trainer:
             if validation is not None:
                 left += epochs_left * self._validation_seconds
         return View(title, done, total, totals.mean_loss, totals.accuracy, self._speed.rate, left)
+
+
+def _classifiers(outputs: Any) -> tuple[Any, ...]:
+    """What the loss is taken of: the outputs, or first the logits of a net that has auxiliary classifiers too."""
+    return tuple(outputs) if hasattr(outputs, "logits") else (outputs,)
 
 
 def _length(batches: Any) -> int | None:

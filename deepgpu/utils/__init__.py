@@ -1,3 +1,3 @@
-"""Tools beside the network: data loading, checkpoints of activations."""
+"""Tools beside the network: data loading, checkpoints of activations, logs for TensorBoard."""
 
-from deepgpu.utils import checkpoint, data
+from deepgpu.utils import checkpoint, data, tensorboard

@@ -1,11 +1,11 @@
-"""Models, data sets, transforms and utilities under torchvision's names."""
+"""Models, layers, data sets, transforms and utilities under torchvision's names."""
 
 from __future__ import annotations
 
 import importlib
 from typing import Any
 
-_PARTS = ("datasets", "models", "transforms", "utils")
+_PARTS = ("datasets", "models", "ops", "transforms", "utils")
 
 
 def __getattr__(name: str) -> Any:

@@ -11,11 +11,12 @@
 //          gy and x twice, gx once: 5 * sizeof(T).
 // Flops    forward 5 an element, backward 10; accumulated in float (double for double) whatever T is.
 // Roofline bound by memory: 85 % of the copy rate is to be expected on an H100; less where x of both passes fits into L2.
-#include <numeric.cuh>
+#include <reduce.cuh>
 
 namespace {
 
 using dg::Accumulator;
+using dg::add_rows;
 using dg::narrow;
 using dg::Vector;
 using dg::widen;
@@ -38,25 +39,6 @@ template <int V> __device__ __forceinline__ Place place(int C, long long M, int 
   return p;
 }
 
-// Adds two numbers a channel over the rows of threads: threads of row 0 end with the block's sums.
-template <int V, class A> __device__ __forceinline__ void add_rows(A (&a)[V], A (&b)[V], A* scratch) {
-  const int width = blockDim.x * V;
-  A* const mine = scratch + (threadIdx.y * blockDim.x + threadIdx.x) * V;
-  A* const other = mine + 256 * V;
-#pragma unroll
-  for (int j = 0; j < V; j++) mine[j] = a[j], other[j] = b[j];
-  for (int half = blockDim.y / 2; half; half /= 2) {
-    __syncthreads();
-    if (threadIdx.y < half) {
-#pragma unroll
-      for (int j = 0; j < V; j++) {
-        mine[j] = a[j] += mine[half * width + j];
-        other[j] = b[j] += other[half * width + j];
-      }
-    }
-  }
-}
-
 template <class T> __device__ __forceinline__ T reciprocal_root(T x) { return T(1) / sqrt(x); }
 
 }  // namespace
@@ -64,7 +46,7 @@ template <class T> __device__ __forceinline__ T reciprocal_root(T x) { return T(
 // Mean of each chunk, and the sum of squared deviations from it: partial[2][chunks][C].
 // judge batchnorm_statistics: registers <= 80, shared <= 16384; !LDL
 template <class T, int V>
-__global__ void __launch_bounds__(256, 2) batchnorm_statistics(
+__global__ void __launch_bounds__(256, 3) batchnorm_statistics(
     const T* __restrict__ x, Accumulator<T>* __restrict__ partial, long long M, int C, int rows_of_chunk) {
   using A = Accumulator<T>;
   __shared__ A scratch[2 * 256 * V];
@@ -123,7 +105,7 @@ __global__ void __launch_bounds__(128, 4) batchnorm_merge(const A* __restrict__ 
 // the sum with the residual, if there is one, and the limits; a limit that is NaN limits nothing.
 // judge batchnorm_apply: registers <= 80; !LDL
 template <class T, int V>
-__global__ void __launch_bounds__(256, 2)
+__global__ void __launch_bounds__(256, 3)
     batchnorm_apply(const T* __restrict__ x, T* __restrict__ y, const Accumulator<T>* __restrict__ weight,
                     const Accumulator<T>* __restrict__ bias, const Accumulator<T>* __restrict__ mean,
                     const Accumulator<T>* __restrict__ var, Accumulator<T> eps, const T* __restrict__ residual,
@@ -157,7 +139,7 @@ __global__ void __launch_bounds__(256, 2)
 // Sums over the rows of each chunk: of gy, and of gy * (x - mean) / sqrt(var + eps): partial[2][chunks][C].
 // judge batchnorm_backward_sums: registers <= 80, shared <= 16384; !LDL
 template <class T, int V>
-__global__ void __launch_bounds__(256, 2) batchnorm_backward_sums(
+__global__ void __launch_bounds__(256, 3) batchnorm_backward_sums(
     const T* __restrict__ gy, const T* __restrict__ x, const Accumulator<T>* __restrict__ mean,
     const Accumulator<T>* __restrict__ var, Accumulator<T> eps, Accumulator<T>* __restrict__ partial, long long M, int C,
     int rows_of_chunk) {
@@ -209,7 +191,7 @@ __global__ void __launch_bounds__(128, 4) batchnorm_backward_merge(const A* __re
 // gx = weight / sqrt(var + eps) * (gy - (gbias + xhat * gweight) / M); without training the statistics are constants.
 // judge batchnorm_backward_apply: registers <= 80; !LDL
 template <class T, int V, bool TRAINING>
-__global__ void __launch_bounds__(256, 2) batchnorm_backward_apply(
+__global__ void __launch_bounds__(256, 3) batchnorm_backward_apply(
     const T* __restrict__ gy, const T* __restrict__ x, T* __restrict__ gx, const Accumulator<T>* __restrict__ weight,
     const Accumulator<T>* __restrict__ mean, const Accumulator<T>* __restrict__ var,
     const Accumulator<T>* __restrict__ gweight, const Accumulator<T>* __restrict__ gbias, Accumulator<T> eps,
@@ -227,6 +209,7 @@ __global__ void __launch_bounds__(256, 2) batchnorm_backward_apply(
     slope[j] = TRAINING ? gweight[p.channel + j] * invstd * share : A(0);
     offset[j] = TRAINING ? gbias[p.channel + j] * share : A(0);
   }
+#pragma unroll 2  // four rows in flight would not fit into the registers of three blocks
   for (long long m = p.first; m < p.end; m += p.step) {
     Vector<T, V> g = *reinterpret_cast<const Vector<T, V>*>(gy + m * C + p.channel);
     if (TRAINING) {

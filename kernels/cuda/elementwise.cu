@@ -45,7 +45,7 @@ struct Erf {
 
 // judge unary: registers <= 64; !LDL
 template <class F, class T, int N>
-__global__ void __launch_bounds__(256, 2)
+__global__ void __launch_bounds__(256, 4)
     unary(const T* __restrict__ x, T* __restrict__ y, long long n, Accumulator<T> low, Accumulator<T> high) {
   const F f;
   const long long vectors = n / N, step = static_cast<long long>(gridDim.x) * blockDim.x;
@@ -61,7 +61,7 @@ __global__ void __launch_bounds__(256, 2)
 
 // judge binary: registers <= 64; !LDL
 template <class F, class T, int N>
-__global__ void __launch_bounds__(256, 2) binary(const T* __restrict__ x, const T* __restrict__ y, T* __restrict__ z,
+__global__ void __launch_bounds__(256, 4) binary(const T* __restrict__ x, const T* __restrict__ y, T* __restrict__ z,
                                               long long n, Accumulator<T> low, Accumulator<T> high) {
   const F f;
   const long long vectors = n / N, step = static_cast<long long>(gridDim.x) * blockDim.x;

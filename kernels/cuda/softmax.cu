@@ -11,54 +11,24 @@
 // Roofline bound by memory: 85 % of the copy rate is to be expected on an H100 for rows of 64 elements and more.
 //
 // A row of minus infinities has no maximum to subtract: -inf - -inf is NaN and so is the whole row, as in PyTorch.
-#include <numeric.cuh>
+#include <reduce.cuh>
 
 namespace {
 
 using dg::Accumulator;
+using dg::greater;
+using dg::lowest;
+using dg::Max;
 using dg::narrow;
+using dg::reduce_block;
+using dg::reduce_warp;
+using dg::Sum;
 using dg::widen;
-
-constexpr unsigned ALL = 0xffffffffu;
 
 __device__ __forceinline__ float exponential(float x) { return expf(x); }
 __device__ __forceinline__ double exponential(double x) { return exp(x); }
 __device__ __forceinline__ float logarithm(float x) { return logf(x); }
 __device__ __forceinline__ double logarithm(double x) { return log(x); }
-
-template <class A> __device__ __forceinline__ A lowest() { return A(-__int_as_float(0x7f800000)); }
-
-// The greater of two numbers; a NaN is the greatest.
-template <class A> __device__ __forceinline__ A greater(A a, A b) { return a > b || a != a ? a : b; }
-
-struct Max {
-  template <class A> static __device__ __forceinline__ A start() { return lowest<A>(); }
-  template <class A> __device__ __forceinline__ A operator()(A a, A b) const { return greater(a, b); }
-};
-struct Sum {
-  template <class A> static __device__ __forceinline__ A start() { return A(0); }
-  template <class A> __device__ __forceinline__ A operator()(A a, A b) const { return a + b; }
-};
-
-template <class R, class A> __device__ __forceinline__ A reduce_warp(A v) {
-  const R r;
-#pragma unroll
-  for (int offset = 16; offset; offset /= 2) v = r(v, __shfl_xor_sync(ALL, v, offset));
-  return v;
-}
-
-// For a block of 256 threads; every thread gets the result. `scratch` is free again after the next barrier.
-template <class R, class A> __device__ __forceinline__ A reduce_block(A v, A (&scratch)[8]) {
-  const R r;
-  v = reduce_warp<R>(v);
-  __syncthreads();  // the last reduction's results have been read
-  if (threadIdx.x % 32 == 0) scratch[threadIdx.x / 32] = v;
-  __syncthreads();
-  A all = scratch[0];
-#pragma unroll
-  for (int i = 1; i < 8; i++) all = r(all, scratch[i]);
-  return all;
-}
 
 // What becomes of x, given the row's maximum and, of the sum of its exponentials, the reciprocal or the logarithm.
 template <bool LOG, class A> __device__ __forceinline__ A norm(A sum) { return LOG ? logarithm(sum) : A(1) / sum; }

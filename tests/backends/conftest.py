@@ -45,7 +45,9 @@ class FakeCupy(types.ModuleType):
     def __init__(self, count):
         super().__init__("cupy")
         runtime = types.SimpleNamespace(getDeviceCount=lambda: count)
-        self.cuda = types.SimpleNamespace(is_available=lambda: count > 0, runtime=runtime, Device=FakeDevice)
+        self.cuda = types.SimpleNamespace(
+            is_available=lambda: count > 0, runtime=runtime, Device=FakeDevice, set_allocator=lambda allocator: None
+        )
 
     def __getattr__(self, name):
         return getattr(np, name)
@@ -54,6 +56,10 @@ class FakeCupy(types.ModuleType):
     def asarray(values, dtype=None):
         """A transfer to the device, or with a dtype a constant for a computation, which is NumPy's here."""
         return FakeArray(values) if dtype is None else np.asarray(values, dtype)
+
+    @staticmethod
+    def get_default_memory_pool():
+        return None
 
     @staticmethod
     def asnumpy(x):

@@ -84,28 +84,36 @@ def settled(make: Maker) -> Iterator[Sample]:
         yield Sample(make(2, 3, 4), p, training)
 
 
+def drawn(name: str, *shapes: tuple[int, ...]) -> OpEntry:
+    return OpEntry(
+        name,
+        chances(*shapes),
+        variant="drawn",
+        function=seeded(name),
+        reference=masked(name),
+        dtypes=FLOATING,
+        keeps_layout=True,
+    )
+
+
 ENTRIES = [
     OpEntry("dropout", certain(*SHAPES), errors("dropout", (3,)), dtypes=FLOATING, keeps_layout=True),
     OpEntry("dropout", special, variant="special", dtypes=FLOATING, differentiable=False),
     *[OpEntry(name, certain(*shapes), errors(name, shapes[0]), dtypes=FLOATING) for name, shapes in CHANNELS.items()],
-    *[
-        OpEntry(
-            name,
-            chances(*shapes),
-            variant="drawn",
-            function=seeded(name),
-            reference=masked(name),
-            dtypes=FLOATING,
-            keeps_layout=True,
-        )
-        for name, shapes in {"dropout": SHAPES, **CHANNELS}.items()
-    ],
+    *[drawn(name, shapes[0]) for name, shapes in CHANNELS.items()],
     *[OpEntry(name, settled, dtypes=FLOATING[:2]) for name in ("alpha_dropout", "feature_alpha_dropout")],
 ]
 
 
 class TestDropout(OpTests):
     entries = ENTRIES
+
+
+class TestDrawn(OpTests):
+    """A GPU draws other numbers for whole tensors: tests/kernels/cuda/test_dropout.py judges them."""
+
+    entries = [drawn(name, *shapes) for name, shapes in {"dropout": SHAPES, **CHANNELS}.items()]  # noqa: RUF012
+    devices = ("cpu",)
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])

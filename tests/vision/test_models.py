@@ -1,5 +1,6 @@
 """Model builders: names, shapes and parameter counts as torchvision has them, and the random start."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -14,11 +15,14 @@ from deepgpu.vision import models
 # {model: {key: shape}} in the order of torchvision 0.29's state dicts.
 TORCHVISION = json.loads(Path(__file__).with_name("torchvision_keys.json").read_text())
 
+# {model: [number of keys, SHA-256 of their list]} for the other sizes of the same families.
+DIGESTS = json.loads(Path(__file__).with_name("torchvision_digests.json").read_text())
+
 
 @pytest.fixture
 def no_start(monkeypatch):
     """Leave parameters as they are allocated: for tests that look at shapes only."""
-    for name in ("kaiming_normal_", "kaiming_uniform_", "normal_", "uniform_"):
+    for name in ("kaiming_normal_", "kaiming_uniform_", "normal_", "uniform_", "trunc_normal_", "xavier_uniform_"):
         monkeypatch.setattr(nn.init, name, lambda tensor, *args, **kwargs: tensor)
 
 
@@ -27,6 +31,13 @@ def test_state_dict_has_torchvisions_keys_and_shapes(no_start, name):
     state = models.get_model(name).state_dict()
     assert list(state) == list(TORCHVISION[name])
     assert {k: list(t.shape) for k, t in state.items()} == TORCHVISION[name]
+
+
+@pytest.mark.parametrize("name", DIGESTS)
+def test_other_sizes_have_torchvisions_keys_and_shapes(no_start, name):
+    state = models.get_model(name).state_dict()
+    text = "".join(f"{k}:{','.join(map(str, t.shape))}\n" for k, t in state.items())
+    assert [len(state), hashlib.sha256(text.encode()).hexdigest()] == DIGESTS[name]
 
 
 @pytest.mark.parametrize(
@@ -49,6 +60,11 @@ def test_state_dict_has_torchvisions_keys_and_shapes(no_start, name):
         ("resnet44", 658_586),
         ("resnet56", 853_018),
         ("resnet110", 1_727_962),
+        # Huang et al., arXiv 1608.06993, table 2: 1.0 and 0.8 million
+        ("densenet40", 1_019_722),
+        ("densenet100_bc", 769_162),
+        # Ronneberger et al., arXiv 1505.04597, figure 1, with batch norm and padding: 31.0 million
+        ("unet", 31_037_698),
     ],
 )
 def test_parameter_count(no_start, name, parameters):
@@ -56,7 +72,7 @@ def test_parameter_count(no_start, name, parameters):
 
 
 def test_all_of_torchvisions_are_listed():
-    assert set(TORCHVISION) <= set(models.list_models())
+    assert set(TORCHVISION) | set(DIGESTS) <= set(models.list_models())
     assert models.list_models("vgg*", exclude="*_bn") == ["vgg11", "vgg13", "vgg16", "vgg19"]
     for name in models.list_models():
         assert callable(getattr(models, name))
@@ -65,7 +81,7 @@ def test_all_of_torchvisions_are_listed():
 def test_unknown_model_is_an_error_that_helps():
     with pytest.raises(ValueError, match=r"no model 'resnet19'; did you mean .*resnet1"):
         models.get_model("resnet19")
-    with pytest.raises(ValueError, match=r"no model 'qqqq'; there are resnet101, "):
+    with pytest.raises(ValueError, match=r"no model 'qqqq'; there are alexnet, "):
         models.get_model("qqqq")
 
 

@@ -5,15 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from deepgpu.backends.base import Array, Backend, Normalisation, Pair
-from deepgpu.backends.composed import activation, batchnorm, conv, gemm, optim, pool, softmax
+from deepgpu.backends.composed import (
+    activation,
+    batchnorm,
+    conv,
+    cross_entropy,
+    dropout,
+    gemm,
+    layernorm,
+    optim,
+    pool,
+    rnn,
+    softmax,
+)
 
 
 class ComposedBackend(Backend):
     """Every compute method of the contract on ``self.xp``'s operations; what they do is documented there."""
 
+    def scalar(self, value: Any) -> Array:
+        return self.xp.full((), value, value.dtype)
+
     def add_at(self, out: Array, index: Any, values: Array) -> None:
         self.xp.add.at(out, index, values)
+
+    def reduce_at(self, ufunc: str, out: Array, index: tuple[Array, ...], values: Array) -> None:
+        getattr(self.xp, ufunc).at(out, index, values)
 
     def matmul(self, a: Array, b: Array) -> Array:
         return gemm.matmul(self.xp, a, b)
@@ -97,6 +117,16 @@ class ComposedBackend(Backend):
     ) -> tuple[Array, Array, Array]:
         return batchnorm.batch_norm_backward(self.xp, gy, x, weight, mean, var, eps, training)
 
+    def layer_norm(
+        self, x: Array, weight: Array | None, bias: Array | None, eps: float, centered: bool
+    ) -> tuple[Array, Array | None, Array]:
+        return layernorm.layer_norm(self.xp, x, weight, bias, eps, centered)
+
+    def layer_norm_backward(
+        self, gy: Array, x: Array, weight: Array | None, mean: Array | None, invstd: Array, affine: bool
+    ) -> tuple[Array, Array | None, Array | None]:
+        return layernorm.layer_norm_backward(self.xp, gy, x, weight, mean, invstd, affine)
+
     def relu(self, x: Array) -> Array:
         return activation.relu(self.xp, x)
 
@@ -120,6 +150,40 @@ class ComposedBackend(Backend):
 
     def log_softmax_backward(self, gy: Array, y: Array, axis: int) -> Array:
         return softmax.log_softmax_backward(self.xp, gy, y, axis)
+
+    def cross_entropy(self, x: Array, labels: Array, weight: Array | None, smoothing: float) -> tuple[Array, Array]:
+        return cross_entropy.cross_entropy(self.xp, x, labels, weight, smoothing)
+
+    def cross_entropy_backward(
+        self, g: Array, x: Array, norms: Array, labels: Array, weight: Array | None, smoothing: float
+    ) -> Array:
+        return cross_entropy.cross_entropy_backward(self.xp, g, x, norms, labels, weight, smoothing)
+
+    def dropout_mask(self, x: Array, shape: tuple[int, ...], p: float, generator: np.random.Generator) -> Any:
+        return self.from_numpy(generator.random(shape, dtype=np.float32) >= p)
+
+    def dropout(self, x: Array, mask: Any, scale: float) -> Array:
+        return dropout.dropout(x, mask, scale)
+
+    def lstm_gates(self, gates: Array, c: Array) -> tuple[Array, Array]:
+        return rnn.lstm_gates(self.xp, gates, c)
+
+    def lstm_gates_backward(self, gh: Array, gc: Array, gates: Array, c: Array, new: Array) -> tuple[Array, Array]:
+        return rnn.lstm_gates_backward(self.xp, gh, gc, gates, c, new)
+
+    def gru_gates(self, x: Array, hidden: Array, h: Array) -> Array:
+        return rnn.gru_gates(self.xp, x, hidden, h)
+
+    def gru_gates_backward(self, g: Array, x: Array, hidden: Array, h: Array) -> tuple[Array, Array, Array]:
+        return rnn.gru_gates_backward(self.xp, g, x, hidden, h)
+
+    def embedding(self, table: Array, index: Array) -> Array:
+        return table[index]
+
+    def embedding_backward(self, g: Array, index: Array, rows: int) -> Array:
+        table = self.xp.zeros((rows, g.shape[-1]), g.dtype)
+        self.add_at(table, (index,), g)
+        return table
 
     def sgd_step(
         self, params: Sequence[Array], grads: Sequence[Array], momenta: Sequence[Array] | None, **options: Any

@@ -22,6 +22,12 @@ class CPUBackend(ComposedBackend):
     def from_numpy(self, array: Array) -> Array:
         return array
 
+    def scalar(self, value: Any) -> Array:
+        return np.asarray(value)
+
+    def receive(self, array: Array, non_blocking: bool) -> Array:
+        return array
+
     def to_numpy(self, array: Array) -> Array:
         return array
 

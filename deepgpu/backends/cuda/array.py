@@ -6,27 +6,56 @@ operations that mix arrays of both. Reductions and single elements are 0-d array
 
 from __future__ import annotations
 
+import ctypes
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from deepgpu.backends.cuda import emulated_streams as streams
+from deepgpu.backends.cuda.emulated_memory import hold, is_memory_pinned
+
 
 class MemoryPointer:
     """Where an array begins."""
 
-    def __init__(self, ptr: int) -> None:
-        self.ptr = ptr
+    def __init__(self, host: np.ndarray) -> None:
+        self.ptr = host.ctypes.data
+        self._host = host
+
+    def copy_from_host_async(self, address: int, size: int, stream: Any = None) -> None:
+        """Copy bytes from pinned memory, to a dense array; here at once."""
+        if not is_memory_pinned(address):
+            streams.refuse("a copy from pageable memory")
+        memory = np.lib.stride_tricks.as_strided(self._host, (self._host.size,), (self._host.itemsize,)).view(np.uint8)
+
+        def copy() -> None:
+            ctypes.memmove(memory.ctypes.data, address, size)
+
+        copy()
+        streams.record(copy)
+
+
+_roots: weakref.WeakValueDictionary[int, ndarray] = weakref.WeakValueDictionary()
+"""Arrays that own their memory, by the id of the NumPy array behind."""
 
 
 class ndarray:
     """An array on the emulated device. Made by the functions of :mod:`~deepgpu.backends.cuda.emulator`."""
 
-    __slots__ = ("__weakref__", "_host")
+    __slots__ = ("__weakref__", "_host", "base")
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, host: np.ndarray) -> None:
+        root = hold(host)
         self._host = host
+        if root is host:
+            self.base: ndarray | None = None  # of a view: the array whose memory it sees, the same object for all views
+            _roots[id(host)] = self
+        else:
+            owner = _roots.get(id(root))
+            self.base = ndarray(root) if owner is None else owner
 
     # --- what it is -------------------------------------------------------------------------------------------------
 
@@ -40,14 +69,16 @@ class ndarray:
     @property
     def data(self) -> MemoryPointer:
         """The address of the first element, as ``.ptr``."""
-        return MemoryPointer(self._host.ctypes.data)
+        return MemoryPointer(self._host)
 
     def get(self) -> np.ndarray:
         """A copy on the host."""
+        streams.refuse("a copy to the host")
         return self._host.copy(order="K")
 
     def item(self, *index: int) -> Any:
         """One element as a Python number."""
+        streams.refuse("reading an element")
         return self._host.item(*index)
 
     def __repr__(self) -> str:
@@ -73,15 +104,20 @@ class ndarray:
 
     def __getitem__(self, index: Any) -> Any:
         index = to_host(index)
-        found = self._host[index]
-        if isinstance(found, np.generic):  # a view of 0 dimensions, not a copy
-            parts = index if isinstance(index, tuple) else (index,)
-            found = self._host[parts if Ellipsis in [p for p in parts if p is Ellipsis] else (*parts, Ellipsis)]
-        return to_device(found)
+        parts = index if isinstance(index, tuple) else (index,)
+        if any(isinstance(p, np.ndarray) and p.dtype == bool for p in parts):
+            streams.refuse("indexing by a mask")
+        if isinstance(self._host[index], np.generic):  # a view of 0 dimensions, not a copy
+            index = parts if Ellipsis in [p for p in parts if p is Ellipsis] else (*parts, Ellipsis)
+        return _run(lambda: self._host[index])
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        with np.errstate(all="ignore"):
-            self._host[to_host(index)] = to_host(value)
+        index, value = to_host(index), to_host(value)
+
+        def store() -> None:
+            self._host[index] = value
+
+        _run(store)
 
     def __len__(self) -> int:
         return len(self._host)
@@ -90,15 +126,19 @@ class ndarray:
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
+        streams.refuse("reading an element")
         return bool(self._host)
 
     def __int__(self) -> int:
+        streams.refuse("reading an element")
         return int(self._host)
 
     def __float__(self) -> float:
+        streams.refuse("reading an element")
         return float(self._host)
 
     def __index__(self) -> int:
+        streams.refuse("reading an element")
         return self._host.__index__()
 
 
@@ -138,12 +178,31 @@ def on_device(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function of NumPy arrays as one of device arrays. Like a GPU's it says nothing of overflows and NaN."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
+        hosts, named = [to_host(a) for a in args], {k: to_host(v) for k, v in kwargs.items()}
+        result = _run(lambda: function(*hosts, **named))
         out = kwargs.get("out")
-        with np.errstate(all="ignore"):
-            result = function(*[to_host(a) for a in args], **{k: to_host(v) for k, v in kwargs.items()})
-        return to_device(result) if out is None else out
+        return result if out is None else out
 
     return call
+
+
+def _run(function: Callable[[], Any]) -> Any:
+    """Call a function of the arrays behind device arrays, as work of the current stream; its result on the device."""
+
+    def quiet() -> Any:
+        with np.errstate(all="ignore"):
+            return function()
+
+    made = to_device(quiet())
+    streams.record(quiet, _behind(made))
+    return made
+
+
+def _behind(made: Any) -> Any:
+    """The NumPy arrays behind device arrays."""
+    if isinstance(made, (tuple, list)):
+        return [_behind(m) for m in made]
+    return made._host if isinstance(made, ndarray) else made
 
 
 def _attribute(name: str) -> property:
@@ -167,8 +226,8 @@ def _method(name: str) -> Any:
 
 def _operator(name: str) -> Any:
     def method(self: ndarray, *operands: Any) -> Any:
-        with np.errstate(all="ignore"):
-            return to_device(getattr(self._host, name)(*[to_host(x) for x in operands]))
+        hosts = [to_host(x) for x in operands]
+        return _run(lambda: getattr(self._host, name)(*hosts))
 
     method.__name__ = name
     return method
@@ -176,15 +235,19 @@ def _operator(name: str) -> Any:
 
 def _inplace(name: str) -> Any:
     def method(self: ndarray, operand: Any) -> ndarray:
-        with np.errstate(all="ignore"):
-            getattr(self._host, name)(to_host(operand))
+        host = to_host(operand)
+
+        def update() -> None:
+            getattr(self._host, name)(host)
+
+        _run(update)
         return self
 
     method.__name__ = name
     return method
 
 
-_ATTRIBUTES = ("T", "base", "dtype", "flags", "itemsize", "nbytes", "ndim", "shape", "size", "strides")
+_ATTRIBUTES = ("T", "dtype", "flags", "itemsize", "nbytes", "ndim", "shape", "size", "strides")
 _METHODS = (
     "all", "any", "argmax", "argmin", "argsort", "astype", "clip", "copy", "cumprod", "cumsum", "diagonal", "dot",
     "fill", "flatten", "max", "mean", "min", "nonzero", "prod", "ravel", "repeat", "reshape", "round", "sort",

@@ -8,10 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from deepgpu.backends import cuda, cudnn
+from deepgpu.backends import cuda, cudnn, determinism
 from deepgpu.backends.base import Array, Backend, Normalisation, Pair
 from deepgpu.backends.composed import ComposedBackend
-from deepgpu.backends.cuda import batchnorm, conv, elementwise, gemm, optim, pool, softmax
+from deepgpu.backends.cuda import (
+    batchnorm,
+    conv,
+    cross_entropy,
+    dropout,
+    elementwise,
+    embedding,
+    gemm,
+    graphs,
+    layernorm,
+    memory,
+    optim,
+    pool,
+    rnn,
+    scatter,
+    softmax,
+)
 
 
 def _on_own_device(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,17 +58,42 @@ class CUDABackend(ComposedBackend):
         self.xp = cupy
         self.index = index
         self._device = self.xp.cuda.Device(index)
+        memory.allocator(cupy)
 
     def from_numpy(self, array: Array) -> Array:
+        return graphs.uploaded(self.xp, array)
+
+    def receive(self, array: Array, non_blocking: bool) -> Array:
+        if non_blocking and self.is_pinned(array):
+            return memory.copied_asynchronously(self.xp, array)
+        graphs.refuse(
+            "to",
+            "a copy of pageable memory would be complete before the first replay",
+            "copy from a pinned tensor with `non_blocking=True`, or into a static tensor before the replay",
+        )
         return self.xp.asarray(array)
+
+    def pinned(self, array: Array) -> Array:
+        """A copy of a NumPy array in pinned memory."""
+        return memory.pinned_copy(self.xp, array)
+
+    def is_pinned(self, array: Array) -> bool:
+        """Whether a NumPy array lies in pinned memory."""
+        return memory.is_pinned(self.xp, array)
 
     def to_numpy(self, array: Array) -> Array:
         return self.xp.asnumpy(array)
+
+    def keep_for(self, stream: Any, array: Array) -> None:
+        """Keep an array's memory until the work that a stream has now is done."""
+        memory.keep_until(stream.record(), array)
 
     def synchronize(self) -> None:
         self._device.synchronize()
 
     def add_at(self, out: Array, index: Any, values: Array) -> None:
+        if out.dtype.kind not in "iub":
+            determinism.check("index_add", "sums of floating-point numbers by index can be done on the CPU: `x.cpu()`")
         if out.dtype == np.int64:  # CuPy has atomics for the unsigned type only, and addition is the same
             self.xp.add.at(out.view(np.uint64), index, values.astype(np.int64).view(np.uint64))
         elif out.dtype.name in _ATOMIC_DTYPES:
@@ -61,6 +102,9 @@ class CUDABackend(ComposedBackend):
             wide = out.astype(np.int32 if out.dtype.kind in "iub" else np.float32)
             self.xp.add.at(wide, index, values.astype(wide.dtype))
             out[...] = wide.astype(out.dtype)
+
+    def reduce_at(self, ufunc: str, out: Array, index: tuple[Array, ...], values: Array) -> None:
+        scatter.reduce_at(self.xp, ufunc, out, index, values)
 
     def matmul(self, a: Array, b: Array) -> Array:
         return gemm.matmul(self.xp, a, b, allow_tf32=cuda.matmul.allow_tf32)
@@ -144,6 +188,16 @@ class CUDABackend(ComposedBackend):
     ) -> tuple[Array, Array, Array]:
         return batchnorm.batch_norm_backward(self.xp, gy, x, weight, mean, var, eps, training)
 
+    def layer_norm(
+        self, x: Array, weight: Array | None, bias: Array | None, eps: float, centered: bool
+    ) -> tuple[Array, Array | None, Array]:
+        return layernorm.layer_norm(self.xp, x, weight, bias, eps, centered)
+
+    def layer_norm_backward(
+        self, gy: Array, x: Array, weight: Array | None, mean: Array | None, invstd: Array, affine: bool
+    ) -> tuple[Array, Array | None, Array | None]:
+        return layernorm.layer_norm_backward(self.xp, gy, x, weight, mean, invstd, affine)
+
     def relu(self, x: Array) -> Array:
         return elementwise.relu(self.xp, x)
 
@@ -170,6 +224,42 @@ class CUDABackend(ComposedBackend):
 
     def log_softmax_backward(self, gy: Array, y: Array, axis: int) -> Array:
         return softmax.log_softmax_backward(self.xp, gy, y, axis)
+
+    def cross_entropy(self, x: Array, labels: Array, weight: Array | None, smoothing: float) -> tuple[Array, Array]:
+        return cross_entropy.cross_entropy(self.xp, x, labels, weight, smoothing)
+
+    def cross_entropy_backward(
+        self, g: Array, x: Array, norms: Array, labels: Array, weight: Array | None, smoothing: float
+    ) -> Array:
+        return cross_entropy.cross_entropy_backward(self.xp, g, x, norms, labels, weight, smoothing)
+
+    def dropout_mask(self, x: Array, shape: tuple[int, ...], p: float, generator: np.random.Generator) -> Any:
+        if shape == x.shape and p < 1:
+            return dropout.dropout_mask(x, p, generator)
+        return super().dropout_mask(x, shape, p, generator)  # whole channels: there are few
+
+    def dropout(self, x: Array, mask: Any, scale: float) -> Array:
+        if isinstance(mask, dropout.PhiloxMask):
+            return dropout.dropout(self.xp, x, mask, scale)
+        return super().dropout(x, mask, scale)
+
+    def lstm_gates(self, gates: Array, c: Array) -> tuple[Array, Array]:
+        return rnn.lstm_gates(self.xp, gates, c)
+
+    def lstm_gates_backward(self, gh: Array, gc: Array, gates: Array, c: Array, new: Array) -> tuple[Array, Array]:
+        return rnn.lstm_gates_backward(self.xp, gh, gc, gates, c, new)
+
+    def gru_gates(self, x: Array, hidden: Array, h: Array) -> Array:
+        return rnn.gru_gates(self.xp, x, hidden, h)
+
+    def gru_gates_backward(self, g: Array, x: Array, hidden: Array, h: Array) -> tuple[Array, Array, Array]:
+        return rnn.gru_gates_backward(self.xp, g, x, hidden, h)
+
+    def embedding(self, table: Array, index: Array) -> Array:
+        return embedding.embedding(self.xp, table, index)
+
+    def embedding_backward(self, g: Array, index: Array, rows: int) -> Array:
+        return embedding.embedding_backward(self.xp, g, index, rows)
 
     def sgd_step(
         self, params: Sequence[Array], grads: Sequence[Array], momenta: Sequence[Array] | None, **options: Any

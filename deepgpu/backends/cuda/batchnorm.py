@@ -31,7 +31,7 @@ class CUDANormalisation(Normalisation):
         mean: Array,
         var: Array,
         eps: float,
-        plan: _Plan,
+        plan: ColumnPlan,
     ) -> None:
         self.xp, self.x, self.plan = xp, x, plan
         stats = accumulation_dtype(x.dtype)
@@ -44,7 +44,7 @@ class CUDANormalisation(Normalisation):
         if residual is not None:
             residual = channels_last(self.xp, residual)
             if residual.data.ptr % 16:
-                plan = _plan(*rows_and_channels(x), x.dtype.name, 1)
+                plan = plan_columns(*rows_and_channels(x), x.dtype.name, 1)
         y = image(self.xp.empty(matrix(x).shape, x.dtype), x.shape)
         limits = [self.eps.dtype.type(x.dtype.type(limit)) for limit in (low, high)]
         plan.launch("batchnorm_apply", x, y, *self.vectors, self.eps, residual, *limits, *plan.sizes)
@@ -59,7 +59,7 @@ def batch_norm_train(
         return composed.batch_norm_train(xp, x, weight, bias, eps)
     x = channels_last(xp, x)
     m, c = rows_and_channels(x)
-    plan = _plan(m, c, x.dtype.name, _width(x))
+    plan = plan_columns(m, c, x.dtype.name, _width(x))
     stats = accumulation_dtype(x.dtype)
     partial = xp.empty((2, plan.chunks, c), stats)
     mean, var = xp.empty(c, stats), xp.empty(c, stats)
@@ -75,7 +75,7 @@ def batch_norm_eval(
     if x.size == 0:
         return composed.batch_norm_eval(xp, x, weight, bias, mean, var, eps)
     x = channels_last(xp, x)
-    plan = _plan(*rows_and_channels(x), x.dtype.name, _width(x))
+    plan = plan_columns(*rows_and_channels(x), x.dtype.name, _width(x))
     return CUDANormalisation(xp, x, weight, bias, mean, var, eps, plan)
 
 
@@ -87,14 +87,13 @@ def batch_norm_backward(
         return composed.batch_norm_backward(xp, gy, x, weight, mean, var, eps, training)
     x, gy = channels_last(xp, x), channels_last(xp, gy.astype(x.dtype, copy=False))
     m, c = rows_and_channels(x)
-    plan = _plan(m, c, x.dtype.name, _width(x, gy))
+    plan = plan_columns(m, c, x.dtype.name, _width(x, gy))
     stats = accumulation_dtype(x.dtype)
     weight, mean, var = (_vector(xp, v, stats) for v in (weight, mean, var))
     partial = xp.empty((2, plan.chunks, c), stats)
-    gweight, gbias = xp.empty(c, stats), xp.empty(c, stats)
     epsilon = stats.type(eps)
     plan.launch("batchnorm_backward_sums", gy, x, mean, var, epsilon, partial, *plan.sizes)
-    _merge("batchnorm_backward_merge", partial, gweight, gbias, np.int32(c), np.int32(plan.chunks))
+    gweight, gbias = merge_sums(xp, partial)
     gx = image(xp.empty((m, c), x.dtype), x.shape)
     arrays = (gy, x, gx, weight, mean, var, gweight, gbias)
     plan.launch("batchnorm_backward_apply", *arrays, epsilon, *plan.sizes, option=str(training).lower())
@@ -116,7 +115,7 @@ def _width(*images: Array) -> int:
     return width if images[0].shape[1] % width == 0 else 1
 
 
-class _Plan(NamedTuple):
+class ColumnPlan(NamedTuple):
     """How a matrix is cut: the same for every pass over it."""
 
     dtype: str
@@ -133,7 +132,7 @@ class _Plan(NamedTuple):
 
 
 @functools.lru_cache(maxsize=1024)
-def _plan(m: int, c: int, dtype: str, width: int) -> _Plan:
+def plan_columns(m: int, c: int, dtype: str, width: int) -> ColumnPlan:
     """Four blocks a multiprocessor, if each thread still has 8 rows to go down."""
     tx = 1
     while tx * width < c and tx < _THREADS // 8:
@@ -143,7 +142,15 @@ def _plan(m: int, c: int, dtype: str, width: int) -> _Plan:
     chunks = max(1, min(up(m, 8 * ty), up(4 * MULTIPROCESSORS, across), 65535))
     rows = up(m, chunks)
     chunks = up(m, rows)
-    return _Plan(dtype, width, (across, chunks), (tx, ty), chunks, (np.int64(m), np.int32(c), np.int32(rows)))
+    return ColumnPlan(dtype, width, (across, chunks), (tx, ty), chunks, (np.int64(m), np.int32(c), np.int32(rows)))
+
+
+def merge_sums(xp: Any, partial: Array) -> tuple[Array, Array]:
+    """``(gweight, gbias)`` from the chunks' sums ``(2, chunks, C)``: of gradients, and of gradients times xhat."""
+    _, chunks, c = partial.shape
+    gweight, gbias = xp.empty(c, partial.dtype), xp.empty(c, partial.dtype)
+    _merge("batchnorm_backward_merge", partial, gweight, gbias, np.int32(c), np.int32(chunks))
+    return gweight, gbias
 
 
 def _merge(kernel: str, partial: Array, *args: Any) -> None:

@@ -8,7 +8,6 @@ configurations, dtypes and layouts run in tests.
 from __future__ import annotations
 
 import contextlib
-import gc
 import importlib
 import os
 import re
@@ -18,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from deepgpu.backends.cuda import runtime as _runtime
+from deepgpu.backends.cuda import emulated_memory as _memory, emulated_streams as _streams, runtime as _runtime
 from deepgpu.backends.cuda.array import ndarray, on_device, to_device
 
 _POISON = 0xFF
@@ -44,6 +43,18 @@ _NUMPY_FUNCTIONS = frozenset(
     )
 )  # fmt: skip
 """NumPy's functions that CuPy has too, with the same meaning."""
+
+
+_SYNCHRONISING = ("argwhere", "nonzero", "unique")
+"""Functions whose result has a size that the host must wait for."""
+
+
+def _not_captured(name: str) -> Any:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        _streams.refuse(f"`{name}`, whose result has a size that depends on values,")
+        return getattr(np, name)(*args, **kwargs)
+
+    return call
 
 
 class _Ufunc:
@@ -72,7 +83,7 @@ _ATOMIC_DTYPES = ("int32", "uint32", "uint64", "float16", "float32", "float64")
 def __getattr__(name: str) -> Any:
     """A function of NumPy that CuPy shares, or a constant or dtype."""
     if name in _NUMPY_FUNCTIONS:
-        function = getattr(np, name)
+        function = _not_captured(name) if name in _SYNCHRONISING else getattr(np, name)
         made = _Ufunc(function) if isinstance(function, np.ufunc) else on_device(function)
         globals()[name] = made
         return made
@@ -107,7 +118,13 @@ def _poisoned(host: np.ndarray) -> np.ndarray:
 
 def array(a: Any, dtype: Any = None, copy: bool = True) -> ndarray:
     """A new array from another one, from a NumPy array (a transfer) or from numbers."""
-    return ndarray(np.array(a._host if isinstance(a, ndarray) else a, dtype, order="K"))
+    if isinstance(a, ndarray):
+        return _copied(a, dtype)
+    _streams.refuse("a copy from pageable memory")
+    return ndarray(np.array(a, dtype, order="K"))
+
+
+_copied = on_device(lambda host, dtype: np.array(host, dtype, order="K"))
 
 
 def asarray(a: Any, dtype: Any = None) -> ndarray:
@@ -128,7 +145,9 @@ class _Ogrid:
 
 
 ogrid = _Ogrid()
-linalg = types.SimpleNamespace(inv=on_device(np.linalg.inv), slogdet=on_device(np.linalg.slogdet))
+linalg = types.SimpleNamespace(
+    **{n: on_device(getattr(np.linalg, n)) for n in ("cholesky", "eigh", "inv", "qr", "slogdet", "solve", "svd")}
+)
 lib = types.SimpleNamespace(stride_tricks=types.SimpleNamespace(as_strided=on_device(np.lib.stride_tricks.as_strided)))
 newaxis = None
 
@@ -201,7 +220,12 @@ class RawKernel:
         self._kernel.module.check = _launches.check
         hosts = [x._host for x in reachable]
         arguments = [self._argument(a) for a in args]
-        self._kernel(grid, block, arguments, shared_mem=shared_mem, seed=_launches.seed, reachable=hosts)
+
+        def run() -> None:
+            self._kernel(grid, block, arguments, shared_mem=shared_mem, seed=_launches.seed, reachable=hosts)
+
+        run()
+        _streams.record(run)
 
     def _argument(self, x: Any) -> Any:
         if isinstance(x, ndarray):
@@ -236,6 +260,7 @@ class _Device:
 
     def synchronize(self) -> None:
         """Wait for nothing: an emulated launch returns when it is done."""
+        _streams.refuse("waiting for the device")
 
 
 def _memory_of_the_host() -> tuple[int, int]:
@@ -243,41 +268,46 @@ def _memory_of_the_host() -> tuple[int, int]:
     return os.sysconf("SC_AVPHYS_PAGES") * page, os.sysconf("SC_PHYS_PAGES") * page
 
 
-class _MemoryPool:
-    """``cupy.cuda.MemoryPool``: NumPy's memory, counted when asked for."""
-
-    def used_bytes(self) -> int:
-        """Bytes that arrays hold. Views count once."""
-        roots: dict[int, int] = {}
-        for x in gc.get_objects():
-            if type(x) is ndarray:
-                root = x._host
-                while isinstance(root.base, np.ndarray):
-                    root = root.base
-                roots[id(root)] = root.nbytes
-        return sum(roots.values())
-
-    total_bytes = used_bytes
-
-    def free_all_blocks(self) -> None:
-        """Give back what is not used: nothing."""
-
-
-_pool = _MemoryPool()
-
-
-def get_default_memory_pool() -> _MemoryPool:
-    """The pool that all arrays are in."""
-    return _pool
-
-
 __version__ = "emulated"
+get_default_memory_pool = _memory.get_default_memory_pool
+_PROPERTIES: dict[str, Any] = {
+    "name": b"CUDA emulator",
+    "major": 9,
+    "minor": 0,
+    "totalGlobalMem": _memory_of_the_host()[1],
+    "multiProcessorCount": 1,
+    "warpSize": 32,
+    "maxThreadsPerMultiProcessor": 2048,
+    "regsPerMultiprocessor": 65536,
+    "sharedMemPerBlock": 48 << 10,
+    "sharedMemPerBlockOptin": 227 << 10,
+    "l2CacheSize": 0,
+    "clockRate": 0,
+    "memoryClockRate": 0,
+    "memoryBusWidth": 0,
+    "integrated": 0,
+    "isMultiGpuBoard": 0,
+    "uuid": b"\0" * 16,
+}
 cuda = types.SimpleNamespace(
     Device=_Device,
+    Event=_streams.Event,
+    ExternalStream=_streams.Stream,
+    MemoryPool=_memory.MemoryPool,
+    Stream=_streams.Stream,
+    alloc_pinned_memory=_memory.alloc_pinned_memory,
+    get_current_stream=_streams.get_current_stream,
+    get_elapsed_time=_streams.get_elapsed_time,
     is_available=lambda: True,
+    memory=types.SimpleNamespace(OutOfMemoryError=_memory.OutOfMemoryError),
+    pinned_memory=types.SimpleNamespace(is_memory_pinned=_memory.is_memory_pinned),
     runtime=types.SimpleNamespace(
+        getDevice=lambda: 0,
         getDeviceCount=lambda: 1,
-        getDeviceProperties=lambda index: {"name": b"CUDA emulator", "major": 9, "minor": 0},
+        getDeviceProperties=lambda index: _PROPERTIES,
         memGetInfo=_memory_of_the_host,
+        streamCaptureModeRelaxed=2,
     ),
+    set_allocator=_memory.set_allocator,
+    using_allocator=_memory.using_allocator,
 )

@@ -10,7 +10,7 @@ import numpy as np
 
 from deepgpu.backends.base import Array
 from deepgpu.backends.composed import optim as composed
-from deepgpu.backends.cuda import runtime
+from deepgpu.backends.cuda import graphs, runtime
 from deepgpu.backends.cuda.plans import C_TYPES
 from deepgpu.backends.layout import is_dense, same_layout
 from deepgpu.backends.precision import accumulation_dtype
@@ -107,6 +107,7 @@ def _launch(xp: Any, rule: str, dtype: np.dtype, lists: Sequence[Any], **options
     ]
     rows = tuple(zip(*columns, [p.size for p in params], strict=True))
     tensors, pieces = _tables(xp, rows)
+    graphs.keep(tensors, pieces)
     name = C_TYPES[dtype.name]
     number = accumulation_dtype(dtype)
     expression = f"optimize<{name}, {rule}<{C_TYPES[number.name]}>>"
@@ -136,5 +137,6 @@ def _options(rule: str, number: np.dtype, options: dict[str, Any]) -> np.void:
 def _tables(xp: Any, rows: tuple[tuple[int, ...], ...]) -> tuple[Array, Array]:
     """The tables on the device. Kept: from step to step the memory pool gives gradients the same places."""
     sizes = [row[-1] for row in rows]
-    pieces = [(i, start) for i, size in enumerate(sizes) for start in range(0, size, _PIECE)]
-    return xp.asarray(np.array(rows, np.int64)), xp.asarray(np.array(pieces, np.int64).reshape(-1, 2))
+    listed = [(i, start) for i, size in enumerate(sizes) for start in range(0, size, _PIECE)]
+    pieces = np.array(listed, np.int64).reshape(-1, 2)
+    return graphs.uploaded(xp, np.array(rows, np.int64)), graphs.uploaded(xp, pieces)

@@ -83,8 +83,8 @@ def pool_scatter(xp: Any, gy: Array, index: Array, input_size: Pair) -> Array:
         gx[...] = 0
         return gx
     gy, index = channels_last(xp, gy), channels_last(xp, index)
-    nowhere = np.concatenate([np.repeat(np.array([np.iinfo(np.int32).max, -1], np.int32), n) for n in (h, w)])
-    reach = xp.asarray(nowhere)
+    reach = xp.full(lines, -1, np.int32)  # of each row, then of each column: the first and the last window, or none
+    reach[:h] = reach[2 * h : 2 * h + w] = np.iinfo(np.int32).max
     blocks = min(up(index.size, 4 * _THREADS), 4 * MULTIPROCESSORS)
     runtime.launch(
         "pool.cu",

@@ -79,6 +79,7 @@ from deepgpu.nn.modules.margin_loss import (
     TripletMarginWithDistanceLoss,
 )
 from deepgpu.nn.modules.module import Module
+from deepgpu.nn.modules.neuron import Gaussian, ParametricSigmoid, Ramp, Step
 from deepgpu.nn.modules.normalization import (
     GroupNorm,
     InstanceNorm1d,
@@ -212,6 +213,7 @@ __all__ = [
     "Flatten",
     "Fold",
     "GRUCell",
+    "Gaussian",
     "GaussianNLLLoss",
     "GroupNorm",
     "Hardshrink",
@@ -257,6 +259,7 @@ __all__ = [
     "PairwiseDistance",
     "ParameterDict",
     "ParameterList",
+    "ParametricSigmoid",
     "PixelShuffle",
     "PixelUnshuffle",
     "PoissonNLLLoss",
@@ -265,6 +268,7 @@ __all__ = [
     "RNNCell",
     "RNNCellBase",
     "RReLU",
+    "Ramp",
     "ReLU",
     "ReLU6",
     "ReflectionPad1d",
@@ -284,6 +288,7 @@ __all__ = [
     "Softplus",
     "Softshrink",
     "Softsign",
+    "Step",
     "Tanh",
     "Tanhshrink",
     "Threshold",

@@ -52,7 +52,7 @@ class Conversion(Members):
         dtype
             A floating-point type; tensors of integers keep theirs.
         non_blocking
-            Accepted for PyTorch's sake; copies are always complete on return.
+            Let copies from pinned memory to a GPU go on while the host does other things.
         memory_format
             ``deepgpu.channels_last`` rearranges the 4-d parameters and buffers.
 
@@ -68,7 +68,9 @@ class Conversion(Members):
                 device, dtype = a.device, a.dtype
             elif isinstance(a, (str, int, as_device)) and not isinstance(a, bool):
                 device = a
-            elif a is not None and not isinstance(a, bool):  # a bool is `non_blocking`
+            elif isinstance(a, bool):
+                non_blocking = a
+            elif a is not None:
                 raise TypeError(f"`Module.to`: takes a device, a dtype or a tensor, but got {type(a).__name__}")
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
@@ -77,6 +79,7 @@ class Conversion(Members):
             return t.to(
                 device=device,
                 dtype=dtype if t.is_floating_point() else None,
+                non_blocking=non_blocking,
                 memory_format=memory_format if memory_format and t.dim() == 4 else preserve_format,
             )
 

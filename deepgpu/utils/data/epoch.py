@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from deepgpu.random import Generator, draw_from
@@ -58,6 +58,8 @@ class Epoch(Iterator[Any]):
         Seconds to wait for a batch, or None.
     close_workers
         Whether the workers end with the epoch.
+    finish
+        What is done to each batch last, in the process that trains.
     """
 
     def __init__(
@@ -69,7 +71,9 @@ class Epoch(Iterator[Any]):
         ahead: int,
         timeout: float | None,
         close_workers: bool,
+        finish: Callable[[Any], Any] | None = None,
     ) -> None:
+        self._finish = finish
         self._number = number
         self._progress = progress
         self._timeout = timeout
@@ -105,7 +109,7 @@ class Epoch(Iterator[Any]):
                 self._closing()
             raise StopIteration
         self._progress.batches += 1
-        return batch
+        return batch if self._finish is None else self._finish(batch)
 
     def _receive(self) -> Any:
         """The next batch in order, or ``_END``."""

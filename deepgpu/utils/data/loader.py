@@ -12,6 +12,7 @@ from deepgpu.random import Generator, default_generator
 from deepgpu.utils.data.collate import default_collate, default_convert
 from deepgpu.utils.data.dataset import Dataset, IterableDataset
 from deepgpu.utils.data.epoch import Epoch, Progress
+from deepgpu.utils.data.pinning import can_pin, pinned
 from deepgpu.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, draw_seed
 from deepgpu.utils.data.worker import Job
 from deepgpu.utils.data.workers import InlineWorker, ThreadWorker, Worker, close_all, close_with
@@ -42,8 +43,11 @@ class DataLoader(Generic[T_co]):
     collate_fn
         What makes a batch of a list of samples; by default :func:`default_collate` (:func:`default_convert` for single
         samples).
-    pin_memory, pin_memory_device, in_order
-        Taken for compatibility and without effect: host memory stays pageable, batches always come in order.
+    pin_memory
+        Put batches into pinned memory, so that ``batch.to("cuda", non_blocking=True)`` copies while the host goes on.
+        Without a GPU it warns and does not.
+    pin_memory_device, in_order
+        Taken for compatibility and without effect: memory is pinned for all GPUs, batches always come in order.
     drop_last
         Leave away the last batch if it has fewer samples.
     timeout
@@ -212,6 +216,7 @@ class DataLoader(Generic[T_co]):
             ahead=self.prefetch_factor or 1,
             timeout=self.timeout or None,
             close_workers=not self.persistent_workers,
+            finish=pinned if self.pin_memory and can_pin() else None,
         )
 
     def _order(self) -> Iterable[Any]:

@@ -11,8 +11,8 @@ from typing import Any
 from deepgpu import nn
 from deepgpu.nn import functional as F
 from deepgpu.tensor import Tensor
-from deepgpu.vision.models.registry import register_small, with_weights
-from deepgpu.vision.models.resnet import Weights, conv1x1, conv3x3, start
+from deepgpu.vision.models.registry import Weights, register_small, with_weights
+from deepgpu.vision.models.resnet import conv1x1, conv3x3, start
 
 
 class PaddedShortcut(nn.Module):

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from deepgpu import nn
 from deepgpu.tensor import Tensor
-from deepgpu.vision.models.registry import register, with_weights
-
-Norm = Callable[[int], nn.Module]
-Weights = str | os.PathLike[str] | None
+from deepgpu.vision.models.registry import Norm, Weights, register, with_weights
 
 
 def conv3x3(in_planes: int, out_planes: int, stride: int = 1, groups: int = 1, dilation: int = 1) -> nn.Conv2d:

@@ -6,8 +6,7 @@ from typing import Any
 
 from deepgpu import nn
 from deepgpu.tensor import Tensor
-from deepgpu.vision.models.registry import register, with_weights
-from deepgpu.vision.models.resnet import Weights
+from deepgpu.vision.models.registry import Weights, register, with_weights
 
 # Table 1 of the paper: output channels of the convolutions in each stage; a stage ends with a 2x2 max-pool.
 STAGES = {

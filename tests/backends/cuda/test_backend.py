@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 import pytest
 
+import deepgpu as dg
 from deepgpu.backends import registry
 from deepgpu.backends.base import Backend
 from deepgpu.testing import emulated_cuda
@@ -70,3 +71,35 @@ def test_computes_like_the_cpu(rng_arrays):
 def rng_arrays():
     rng = np.random.default_rng(0)
     return lambda *shapes: [rng.standard_normal(shape) for shape in shapes]
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int32", "uint8", "float32", "float16", "float64"])
+@pytest.mark.parametrize("ufunc", ["multiply", "maximum", "minimum"])
+def test_reductions_into_places_of_every_dtype(ufunc, dtype):
+    """CuPy has atomics for few of them: ours need none."""
+    rng = np.random.default_rng(0)
+    out, values = rng.integers(1, 4, (4, 5)).astype(dtype), rng.integers(1, 3, (9, 5)).astype(dtype)
+    index = (rng.integers(0, 4, (9, 5)), np.broadcast_to(np.arange(5), (9, 5)))
+    want = out.copy()
+    for i, j, value in zip(index[0].ravel(), index[1].ravel(), values.ravel(), strict=True):
+        want[i, j] = getattr(np, ufunc)(want[i, j], value)
+    with emulated_cuda():
+        cuda = registry.get("cuda")
+        there = cuda.from_numpy(out)
+        cuda.reduce_at(
+            ufunc, there, tuple(cuda.from_numpy(np.ascontiguousarray(i)) for i in index), cuda.from_numpy(values)
+        )
+        np.testing.assert_array_equal(there.get(), want, strict=True)
+        cuda.reduce_at(ufunc, there, (cuda.from_numpy(index[0][:0]),) * 2, cuda.from_numpy(values[:0]))
+        np.testing.assert_array_equal(there.get(), want)
+
+
+@pytest.mark.parametrize("reduce", ["prod", "amax", "amin", "sum", "mean"])
+def test_scatter_reduce_of_integers(reduce):
+    rng = np.random.default_rng(0)
+    x, src, index = rng.integers(-3, 4, (3, 4)), rng.integers(-3, 4, (6, 4)), rng.integers(0, 3, (6, 4))
+    want = dg.tensor(x).scatter_reduce(0, dg.tensor(index), dg.tensor(src), reduce).numpy()
+    with emulated_cuda():
+        on_device = [dg.tensor(a, device="cuda") for a in (x, index, src)]
+        got = on_device[0].scatter_reduce(0, *on_device[1:], reduce)
+        np.testing.assert_array_equal(got.cpu().numpy(), want, strict=True)

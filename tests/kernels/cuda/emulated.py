@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -23,27 +27,13 @@ DTYPES = {
     "float16": np.dtype(np.float16),
     "bfloat16": np.dtype(ml_dtypes.bfloat16),
 }
+SOME_DTYPES = [
+    pytest.param(name, marks=[] if name in ("float32", "bfloat16") else [pytest.mark.full]) for name in DTYPES
+]
+"""All of them, for tests that are as long for each."""
+
 ROUNDING = {"float32": 2**-24, "float64": 2**-53, "float16": 2**-11, "bfloat16": 2**-8}
 """Half a unit in the last place, relative."""
-
-C_TYPES = {
-    "float32": ("float", 4),
-    "float64": ("double", 2),
-    "float16": ("__half", 8),
-    "bfloat16": ("__nv_bfloat16", 8),
-}
-"""The name in CUDA C++, and elements in 16 bytes."""
-
-
-def instances(*templates: str, dtypes: Sequence[str] = tuple(DTYPES), narrow: bool = True) -> list[str]:
-    """Names of kernels from templates with ``{T}``, ``{A}`` (the accumulator) and ``{V}`` (elements a thread)."""
-    names = []
-    for dtype in dtypes:
-        c, width = C_TYPES[dtype]
-        accumulator = "double" if dtype == "float64" else "float"
-        for v in (width, 1) if narrow and dtype == "float32" else (width,):
-            names += [t.format(T=c, A=accumulator, V=v) for t in templates]
-    return list(dict.fromkeys(names))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -113,40 +103,70 @@ def assert_near(got: np.ndarray, want: Any, dtype: str, magnitude: Any = 0.0, fa
     )
 
 
-def assert_barriers_matter(file: str, exercise: Callable[[], None]) -> None:
+@pytest.fixture(scope="module")
+def caught(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """The list of mutants and who caught them, printed in the end."""
+    lines: list[str] = []
+    yield lines
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        print("", *lines, sep="\n")
+
+
+def assert_barriers_matter(
+    file: str, exercise: Callable[[], None], caught: list[str], function: str | None = None
+) -> None:
     """Delete each barrier of a source in turn: some judge must notice, the values or the checks.
 
     Parameters
     ----------
+    file
+        A kernel file, or a header ``include/...``.
     exercise
         Runs the kernels under check and compares their results; must pass with the source as it is.
+    caught
+        The list of mutants, which gets a line for each.
+    function
+        Only the barriers of this function.
     """
     barrier = "__syncthreads();"
     source = (runtime.kernel_folder() / file).read_text()
-    places = [i for i in range(len(source)) if source.startswith(barrier, i)]
+    start = source.index(f" {function}(") if function else 0
+    end = source.index("\n}", start) if function else len(source)
+    places = [i for i in range(start, end) if source.startswith(barrier, i)]
     assert places, f"{file} has no barrier"
     exercise()
     for place in places:
-        line = source[:place].count("\n") + 1
-        try:
-            exercise_on(file, source[:place] + source[place + len(barrier) :], exercise)
-        except (KernelError, AssertionError) as error:
-            print(f"{file}:{line} without its barrier: {type(error).__name__}")
-            continue
-        raise AssertionError(f"{file}:{line}: nobody noticed that the barrier was gone")
+        name = f"{Path(file).name}: no {barrier} in line {source.count(chr(10), 0, place) + 1}"
+        mutant = source[:place] + source[place + len(barrier) :]
+        assert_noticed(name, file, mutant, exercise, caught)
+
+
+def assert_noticed(name: str, file: str, source: str, exercise: Callable[[], None], caught: list[str]) -> KernelError:
+    """Run with another source in place of a kernel file's; whoever notices is written down."""
+    try:
+        exercise_on(file, source, exercise)
+    except (KernelError, AssertionError) as error:
+        judge = "check" if isinstance(error, KernelError) else "values"
+        caught.append(f"{name}: {judge}: {' '.join(str(error).split())[:110]}")
+        return error  # type: ignore[return-value]
+    caught.append(f"{name}: NOT NOTICED")
+    raise AssertionError(f"nobody noticed {name}")
 
 
 def exercise_on(file: str, source: str, exercise: Callable[[], None]) -> None:
-    """Run with another source in place of a kernel file's."""
-    original = runtime._kernel
+    """Run with another source in place of a kernel file's or a header's, in a copy of the folder."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        copy = Path(folder) / "cuda"
+        shutil.copytree(runtime.kernel_folder(), copy, ignore=shutil.ignore_patterns("__pycache__"))
+        (copy / file).write_text(source)
+        options = (f"-I{copy / 'include'}", *(o for o in runtime.compiler_options() if not o.startswith("-I")))
 
-    def kernel(of_file: str, name: str, emulate: bool) -> Any:
-        if of_file != file:
-            return original(of_file, name, emulate)
-        names = [name] if "<" in name else None
-        return xp.RawModule(source, runtime.compiler_options(), names).get_function(name)
+        @functools.cache
+        def kernel(of_file: str, name: str, emulate: bool) -> Any:
+            names = [name] if "<" in name else None
+            return xp.RawModule((copy / of_file).read_text(), options, names).get_function(name)
 
-    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runtime, "_kernel", kernel)
         exercise()
 

@@ -7,25 +7,18 @@ import pytest
 import torch
 from deepgpu.kernels.emulator import compile_judge
 
-from deepgpu.backends.cuda import batchnorm
+from deepgpu.backends.cuda import batchnorm, instances
 from tests.kernels.cuda.emulated import (
     SEEDS,
     assert_barriers_matter,
     assert_near,
     counted,
-    instances,
     judged,
     random,
     run,
 )
 
-INSTANCES = {
-    "batchnorm.cu": [
-        *instances("batchnorm_merge<{A}>", "batchnorm_backward_merge<{A}>", dtypes=("float32", "float64")),
-        *instances(*[f"batchnorm_{k}<{{T}}, {{V}}>" for k in ("statistics", "apply", "backward_sums")]),
-        *instances(*[f"batchnorm_backward_apply<{{T}}, {{V}}, {training}>" for training in ("true", "false")]),
-    ]
-}
+INSTANCES = {"batchnorm.cu": instances.INSTANCES["batchnorm.cu"]}
 SHAPES = [
     (1, 4), (2, 1), (5, 3), (33, 8), (64, 7), (300, 5), (1, 4, 1, 1), (1, 4, 3, 3), (2, 3, 5, 7), (2, 8, 4, 4),
     (1, 16, 9, 8), (3, 12, 6, 5), (1, 33, 5, 5), (2, 64, 3, 4), (1, 130, 2, 3), (4, 4, 16, 16), (1, 1, 40, 41),
@@ -156,8 +149,8 @@ def test_checked(rng):
     check(rng)
 
 
-def test_barriers(rng):
-    assert_barriers_matter("batchnorm.cu", lambda: check(rng, ((2, 8, 5, 5),)))
+def test_barriers(rng, caught):
+    assert_barriers_matter("include/reduce.cuh", lambda: check(rng, ((2, 8, 5, 5),)), caught, "add_rows")
 
 
 def test_traffic_is_what_the_header_says(rng):

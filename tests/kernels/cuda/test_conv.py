@@ -9,7 +9,7 @@ import pytest
 import torch
 from deepgpu.kernels.emulator import compile_judge
 
-from deepgpu.backends.cuda import conv, runtime, tiles
+from deepgpu.backends.cuda import conv, instances, runtime, tiles
 from deepgpu.backends.cuda.conv import Conv, Image
 from deepgpu.backends.cuda.gemm import PLAIN, Finish
 from deepgpu.backends.cuda.plans import Plan
@@ -291,35 +291,6 @@ JUDGED = [
     tiles.template("conv_fprop", tiles.MMA_NARROW, "bfloat16", 0),
     tiles.template("conv_fprop", tiles.SIMT_LARGE, "float32", 0, 0),
 ]
-EVERY_INSTANCE = [
-    name
-    for dtype in ("float32", "bfloat16")
-    for tile in (tiles.MMA_LARGE, tiles.MMA_NARROW, tiles.MMA_SMALL)
-    for name in (
-        tiles.template("conv_fprop", tile, dtype, 0),
-        tiles.template("conv_fprop", tile, dtype, 1),
-        tiles.template("conv_dgrad", tile, dtype, True, True),
-        *(
-            tiles.template("conv_dgrad", wide, dtype, whole, False)
-            for whole in (False, True)
-            for wide in (tiles.MMA_LARGE_8_WARPS if (dtype, tile) == ("float32", tiles.MMA_LARGE) else tile,)
-        ),
-    )
-] + [
-    tiles.template("conv_wgrad", tile, dtype, out)
-    for dtype in ("float32", "bfloat16")
-    for out in dict.fromkeys((dtype, "float32"))
-    for tile in (tiles.MMA_LARGE_8_WARPS if dtype == "float32" else tiles.MMA_LARGE, tiles.MMA_SMALL)
-] + [
-    name
-    for dtype, tile in (("float32", tiles.SIMT_LARGE), ("bfloat16", tiles.SIMT_LARGE), ("float64", tiles.SIMT_SMALL))
-    for name in (
-        tiles.template("conv_fprop", tile, dtype, 0, 0),
-        tiles.template("conv_fprop", tile, dtype, 1, 0),
-        tiles.template("conv_dgrad", tile, dtype),
-        tiles.template("conv_wgrad", tiles.SIMT_SMALL, dtype, dtype),
-    )
-]  # fmt: skip
 
 
 def complaints(names, architectures):
@@ -337,5 +308,4 @@ def test_registers_spills_and_instructions():
 @pytest.mark.full
 @pytest.mark.parametrize("architecture", compile_judge.ARCHITECTURES)
 def test_registers_spills_and_instructions_of_every_instance(architecture):
-    names = [n for n in EVERY_INSTANCE + JUDGED if architecture >= 80 or "_mma" not in n]
-    assert complaints(list(dict.fromkeys(names)), (architecture,)) == []
+    assert complaints(instances.served("conv.cu", architecture), (architecture,)) == []

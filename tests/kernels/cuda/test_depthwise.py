@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from deepgpu.kernels.emulator import compile_judge
 
-from deepgpu.backends.cuda import conv, tiles
+from deepgpu.backends.cuda import conv, instances
 from deepgpu.backends.cuda.conv import Conv
 from deepgpu.backends.cuda.gemm import PLAIN, Finish
 from tests.kernels.cuda.launcher import KERNELS, SEEDS, Launcher, normal, unwritten
 from tests.kernels.cuda.test_conv import DIRECTIONS, Case, reference
-from tests.kernels.cuda.test_mutations import caught, caught_by, deletions  # noqa: F401
+from tests.kernels.cuda.test_mutations import caught_by, deletions
 from tests.kernels.cuda.test_traffic import counted, taps_inside
 
 SHAPES = [
@@ -150,20 +150,14 @@ def test_the_source_has_barriers():
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=str)
-def test_a_deleted_barrier_is_noticed(mutant, tmp_path, caught):  # noqa: F811
+def test_a_deleted_barrier_is_noticed(mutant, tmp_path, caught):
     cases = [Case(direction, "float32", False, SHAPES[13]) for direction in DIRECTIONS]
     verdict = caught_by(mutant, cases, tmp_path)
     caught.append(f"{mutant}: {verdict or 'NOT NOTICED'}")
     assert verdict
 
 
-def complaints(architectures, dtypes):
-    names = [
-        f"depthwise_{d}<{tiles.C_TYPES[t]}, {v}>"
-        for d in DIRECTIONS
-        for t in dtypes
-        for v in (1, 16 // tiles.itemsize(t))
-    ]
+def complaints(names, architectures):
     verdicts = compile_judge.judge(KERNELS / "depthwise.cu", name_expressions=names, architectures=architectures)
     assert len(verdicts) == len(names) * len(architectures)
     return [(v.kernel, v.architecture, v.complaints) for v in verdicts if v.complaints]
@@ -171,10 +165,10 @@ def complaints(architectures, dtypes):
 
 @pytest.mark.kernels
 def test_registers_spills_and_instructions():
-    assert complaints((90,), ("float32",)) == []
+    assert complaints([n for n in instances.INSTANCES["depthwise.cu"] if "float" in n], (90,)) == []
 
 
 @pytest.mark.kernels
 @pytest.mark.full
 def test_registers_spills_and_instructions_of_every_instance():
-    assert complaints(compile_judge.ARCHITECTURES, DTYPES) == []
+    assert complaints(instances.INSTANCES["depthwise.cu"], compile_judge.ARCHITECTURES) == []

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from deepgpu.kernels.emulator import compile_judge
 
-from deepgpu.backends.cuda import gemm, runtime, tiles
+from deepgpu.backends.cuda import gemm, instances, runtime, tiles
 from deepgpu.backends.cuda.gemm import K_MAJOR, MN_MAJOR, Finish, Layout
 from deepgpu.backends.cuda.plans import C_TYPES, Plan, fast_div, up
 from tests.kernels.cuda.launcher import DTYPES, KERNELS, SEEDS, Launcher, assert_close, normal, unwritten, values
@@ -309,27 +309,6 @@ JUDGED = [
     tiles.template("gemm", tiles.SIMT_LARGE, "float32", "float32", 0, 1, 0),
     f"reduce_splits<float, {C_TYPES['bfloat16']}>",
 ]
-EVERY_INSTANCE = [  # of float16 the code is that of bfloat16
-    tiles.template("gemm", tile, dtype, dtype, *orders, ragged, 0)
-    for dtype in ("float32", "bfloat16")
-    for tile, ragged, some in (
-        (tiles.MMA_LARGE, False, ORDERS),
-        (tiles.MMA_LARGE, True, ORDERS),
-        (tiles.MMA_NARROW, True, ((0, 0), (1, 1))),
-        (tiles.MMA_SMALL, True, ((0, 0), (1, 1))),
-    )
-    for orders in some
-] + [
-    tiles.template("gemm", tile, dtype, dtype, *orders, 0)
-    for dtype, tile in (
-        ("float32", tiles.SIMT_LARGE),
-        ("float32", tiles.SIMT_SMALL),
-        ("bfloat16", tiles.SIMT_LARGE),
-        ("float64", tiles.SIMT_SMALL),
-        ("int64", tiles.SIMT_SMALL),
-    )
-    for orders in ((0, 1), (1, 0))
-]
 
 
 def complaints(names, architectures):
@@ -348,5 +327,4 @@ def test_registers_spills_and_instructions():
 @pytest.mark.full
 @pytest.mark.parametrize("architecture", compile_judge.ARCHITECTURES)
 def test_registers_spills_and_instructions_of_every_instance(architecture):
-    names = [n for n in EVERY_INSTANCE + JUDGED if architecture >= 80 or "_mma" not in n]
-    assert complaints(list(dict.fromkeys(names)), (architecture,)) == []
+    assert complaints(instances.served("gemm.cu", architecture), (architecture,)) == []

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,16 +115,6 @@ def run(launcher: Launcher, case: Case, seed: int, counting: bool) -> int:
             case.run(launcher, seed)
         total += traffic.bank_conflicts
     return total
-
-
-@pytest.fixture(scope="module")
-def caught(request: pytest.FixtureRequest) -> Iterator[list[str]]:
-    """The list of mutants and who caught them, printed in the end."""
-    lines: list[str] = []
-    yield lines
-    capture = request.config.pluginmanager.get_plugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        print("", *lines, sep="\n")
 
 
 def hold(mutant: Mutant, cases: list[Case], folder: Path, caught: list[str]) -> None:

@@ -10,10 +10,10 @@ import pytest
 import torch
 from deepgpu.kernels.emulator import compile_judge
 
-from deepgpu.backends.cuda import optim
-from tests.kernels.cuda.emulated import DTYPES, SEEDS, counted, instances, judged, random, run
+from deepgpu.backends.cuda import instances, optim
+from tests.kernels.cuda.emulated import DTYPES, SEEDS, counted, judged, random, run
 
-INSTANCES = {"optim.cu": instances("optimize<{T}, SGD<{A}>>", "optimize<{T}, Adam<{A}>>", narrow=False)}
+INSTANCES = {"optim.cu": instances.INSTANCES["optim.cu"]}
 SHAPES = [
     (1,), (2,), (3,), (4,), (5,), (), (0,), (7, 3), (16, 16), (255,), (256,), (257,), (1023,), (1024,), (1025,),
     (4095,), (4096,), (4097,), (8, 3, 3, 3), (3, 4100),

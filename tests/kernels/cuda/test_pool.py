@@ -7,24 +7,20 @@ import pytest
 import torch
 from deepgpu.kernels.emulator import compile_judge
 
-from deepgpu.backends.cuda import pool
+from deepgpu.backends.cuda import instances, pool
 from tests.kernels.cuda.emulated import (
     DTYPES,
     SEEDS,
     assert_barriers_matter,
     assert_near,
     counted,
-    instances,
     judged,
     random,
     run,
 )
 
 F = torch.nn.functional
-WINDOWED = [
-    f"{k}<{{T}}, {{V}}, {w}>" for k in ("max_pool", "avg_pool", "avg_pool_backward") for w in ("Windows", "Adaptive")
-]
-INSTANCES = {"pool.cu": [*instances(*WINDOWED, "pool_scatter<{T}, {V}>", "pool_gather<{T}>"), "pool_reach"]}
+INSTANCES = {"pool.cu": instances.INSTANCES["pool.cu"]}
 
 # shape, kernel, stride, padding, dilation, ceil_mode
 GEOMETRIES = [
@@ -180,8 +176,8 @@ def test_checked(rng):
     assert_near(run(pool.avg_pool2d, x, (3, 3), (2, 2), (1, 1), (3, 3), True, None, check=True), y, "float32", 16)
 
 
-def test_barriers(rng):
-    assert_barriers_matter("pool.cu", lambda: check(rng))
+def test_barriers(rng, caught):
+    assert_barriers_matter("pool.cu", lambda: check(rng), caught)
 
 
 def test_windows_that_do_not_overlap_read_the_image_once(rng):

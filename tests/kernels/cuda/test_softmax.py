@@ -7,30 +7,19 @@ import pytest
 import torch
 from deepgpu.kernels.emulator import compile_judge
 
-from deepgpu.backends.cuda import softmax
+from deepgpu.backends.cuda import instances, softmax
 from tests.kernels.cuda.emulated import (
     DTYPES,
     SEEDS,
     assert_barriers_matter,
     assert_near,
     counted,
-    instances,
     judged,
     random,
     run,
 )
 
-INSTANCES = {
-    "softmax.cu": [
-        name
-        for log in ("false", "true")
-        for name in instances(
-            *[f"softmax{way}_warp<{{T}}, {log}, {items}>" for way in ("", "_backward") for items in (1, 4, 16)],
-            *[f"softmax{way}_{kind}<{{T}}, {log}>" for way in ("", "_backward") for kind in ("block", "columns")],
-            narrow=False,
-        )
-    ]
-}
+INSTANCES = {"softmax.cu": instances.INSTANCES["softmax.cu"]}
 CASES = [
     ((1,), 0), ((5,), 0), ((3, 2), 1), ((7, 10), 1), ((4, 31), 1), ((5, 32), -1), ((5, 33), 1), ((9, 100), 1),
     ((2, 127), 1), ((1, 128), 1), ((3, 129), 1), ((2, 300), 1), ((2, 511), 1), ((1, 512), 1), ((2, 513), 1),
@@ -108,8 +97,8 @@ def test_checked(rng):
     check(rng)
 
 
-def test_barriers(rng):
-    assert_barriers_matter("softmax.cu", lambda: check(rng, ((2, 700),)))
+def test_barriers(rng, caught):
+    assert_barriers_matter("include/reduce.cuh", lambda: check(rng, ((2, 700),)), caught, "reduce_block")
 
 
 def test_a_row_in_registers_is_read_once(rng):
