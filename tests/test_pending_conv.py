@@ -65,7 +65,10 @@ CHAINS: dict[str, Callable] = {
 @pytest.mark.parametrize("name", CHAINS)
 def test_chains_agree_with_pytorch(name: str, geometry: str) -> None:
     shape, options = GEOMETRIES[geometry]
-    w, b = np.random.default_rng(1).standard_normal((2, *shape)).astype(np.float32) / np.float32(np.prod(shape[1:]) ** 0.5)
+    scale = np.float32(np.prod(shape[1:]) ** 0.5)
+    w, b = np.random.default_rng(1).standard_normal((2, *shape)).astype(np.float32) / scale
+        np.prod(shape[1:]) ** 0.5
+    )
     found = []
     for lib, functional in ((dg, F), (torch, torch.nn.functional)):
         y = functional.conv2d(lib.tensor(IMAGE), lib.tensor(w), lib.tensor(b[:, 0, 0, 0].copy()), **options)
@@ -80,9 +83,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list]:
     made: list = []
     original = cpu_conv.fprop
 
-    def fprop(*args: Any) -> Any:
-        made.append(args[7] if len(args) > 7 else None)
-        return original(*args)
+    def fprop(*args: Any, epilogue: Any = None) -> Any:
+        made.append(epilogue)
+        return original(*args, epilogue=epilogue)
 
     monkeypatch.setattr(cpu_conv, "fprop", fprop)
     return made

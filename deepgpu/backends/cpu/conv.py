@@ -112,10 +112,21 @@ def fprop(
     return _rounded(y, x.dtype).transpose(0, 3, 1, 2)
 
 
+IDENTITY = np.array([[0], [1], [0]], np.float32)
+"""Centre, scale and shift of a channel that is not normalised."""
+
+
 class CPUConvolution(Unfinished):
     """A convolution whose kernel will also normalise, add and limit, while the image is in cache."""
 
-    def __init__(self, x: Array, w: Array, bias: Array | None, *geometry: Any, factors: Array | None = None) -> None:
+    def __init__(
+        self,
+        x: Array,
+        w: Array,
+        bias: Array | None,
+        geometry: tuple[Pair, Pair, Pair, int],
+        factors: Array | None = None,
+    ) -> None:
         self.x, self.w, self.bias, self.geometry, self.factors = x, w, bias, geometry, factors
         size = _geometry(*geometry).output_size(x.shape[2:], w.shape[2:])
         self._shape = x.shape[0], w.shape[0], *size
@@ -138,23 +149,23 @@ class CPUConvolution(Unfinished):
         if self.factors is not None:
             return None
         factors = batchnorm.factors(np.empty((0, self.shape[1]), np.float32), weight, bias, mean, var, eps)
-        return CPUConvolution(self.x, self.w, self.bias, *self.geometry, factors=factors)
+        return CPUConvolution(self.x, self.w, self.bias, self.geometry, factors)
 
     def onto(self, image: Array) -> Unfinished:
         return batchnorm.normalisation(image, self._factors())
 
     def _factors(self) -> Array:
-        return np.repeat(np.float32([[0], [1], [0]]), self.shape[1], axis=1) if self.factors is None else self.factors
+        return np.repeat(IDENTITY, self.shape[1], axis=1) if self.factors is None else self.factors
 
     def __call__(self, residual: Array | None = None, low: float = math.nan, high: float = math.nan) -> Array:
         epilogue = None
         if self.factors is not None or residual is not None or low == low or high == high:
             from deepgpu.kernels.jit.finish import Epilogue
 
-            limits = np.float32([-np.inf if low != low else low, np.inf if high != high else high])
+            limits = np.array([-np.inf if low != low else low, np.inf if high != high else high], np.float32)
             other = None if residual is None else _channels_last(residual, np.dtype(np.float32))
             epilogue = Epilogue(self._factors(), other, limits)
-        return fprop(self.x, self.w, self.bias, *self.geometry, epilogue)
+        return fprop(self.x, self.w, self.bias, *self.geometry, epilogue=epilogue)
 
 
 def unfinished(
@@ -165,7 +176,7 @@ def unfinished(
         return None
     if algorithm("fprop", x.shape, w.shape, stride, padding, dilation, groups) == "im2col":
         return None
-    return CPUConvolution(x, w, bias, stride, padding, dilation, groups)
+    return CPUConvolution(x, w, bias, (stride, padding, dilation, groups))
 
 
 def dgrad(gy: Array, w: Array, input_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
