@@ -39,6 +39,8 @@ class LARS(ComposedOptimizer):
         p = p - lr * v
     """
 
+    elementwise = False
+
     def __init__(
         self,
         params: Any,
@@ -89,6 +91,8 @@ class LAMB(ComposedOptimizer):
         r = m / (sqrt(v) + eps) + weight_decay * p
         p = p - lr * |p| / |r| * r
     """
+
+    elementwise = False
 
     def __init__(
         self,

@@ -36,6 +36,10 @@ CASES = [
     ("NAdam", {"lr": 0.02, "weight_decay": 0.1, "momentum_decay": 0.01, "decoupled_weight_decay": True}),
     ("RAdam", {"lr": 0.02}),
     ("RAdam", {"lr": 0.02, "betas": (0.8, 0.95), "weight_decay": 0.1, "decoupled_weight_decay": True}),
+    ("Rprop", {}),
+    ("Rprop", {"lr": 0.05, "etas": (0.4, 1.5), "step_sizes": (1e-3, 0.2), "maximize": True}),
+    ("ASGD", {}),
+    ("ASGD", {"lr": 0.05, "lambd": 0.01, "alpha": 0.5, "t0": 5, "weight_decay": 0.1, "maximize": True}),
     ("AdamW", {"lr": 0.02}),
     ("AdamW", {"lr": 0.02, "weight_decay": 0.3, "amsgrad": True, "maximize": True}),
 ]
