@@ -67,8 +67,6 @@ def test_chains_agree_with_pytorch(name: str, geometry: str) -> None:
     shape, options = GEOMETRIES[geometry]
     scale = np.float32(np.prod(shape[1:]) ** 0.5)
     w, b = np.random.default_rng(1).standard_normal((2, *shape)).astype(np.float32) / scale
-        np.prod(shape[1:]) ** 0.5
-    )
     found = []
     for lib, functional in ((dg, F), (torch, torch.nn.functional)):
         y = functional.conv2d(lib.tensor(IMAGE), lib.tensor(w), lib.tensor(b[:, 0, 0, 0].copy()), **options)
