@@ -460,3 +460,23 @@ def test_arguments_that_overlap_are_seen_to_overlap(races):
         module.get_function("in_place")((1,), (32,), (x[:32], x[:32]))
     with pytest.raises(RacecheckError):
         module.get_function("in_place")((1,), (32,), (x[:32], x[16:48]))
+
+
+STRUCTS = r"""
+template <int N> struct Words { unsigned v[N]; };
+template <int N> __global__ void assigned(Words<N>* y, const Words<N>* x) {
+  y[0] = x[threadIdx.x / 32];  // HERE
+}
+"""
+
+
+@pytest.mark.parametrize("words", [1, 2, 4, 7])
+def test_structs_that_are_assigned_race(words):
+    """The compiler announces the store before the load, and copies only then: is it the value that stood there?"""
+    module = emulator.RawModule(STRUCTS, name_expressions=[f"assigned<{words}>"], check=True)
+    kernel = module.get_function(f"assigned<{words}>")
+    x = np.arange(2 * words, dtype=np.uint32)
+    for seed in range(3):
+        with pytest.raises(RacecheckError, match=r"data race on argument `y\["):
+            kernel((1,), (64,), (np.zeros(words, np.uint32), x), seed=seed)
+        kernel((1,), (64,), (np.zeros(words, np.uint32), np.full_like(x, 7)), seed=seed)  # all store the same

@@ -53,6 +53,7 @@ void race(const Access& access, const Record& earlier, int region, int variable,
   pending.valid = true;
   pending.address = access.address;
   pending.size = access.size;
+  pending.load = nullptr;
   memcpy(pending.before, reinterpret_cast<void*>(access.address), access.size);
   pending.report = report;
   *launch->error = saved;
@@ -169,7 +170,10 @@ void observe_access(const void* p, size_t size, bool store, bool atomic, bool is
   Access access = {reinterpret_cast<uintptr_t>(p), uint32_t(size), store, atomic, 0};
   if (access.address - reinterpret_cast<uintptr_t>(fiber.stack) < Stacks::SIZE) return;  // its local memory
   if (is_builtin_variable(access.address)) return;
-  settle_pending_store();
+  // When one struct in memory is assigned to another, the compiler announces the store and then the load before it copies.
+  auto& pending = launch->pending;
+  if (pending.valid && !store && (!pending.load || pending.load == pc)) pending.load = pc;
+  else settle_pending_store();
   if (launch->unwritten.valid && launch->unwritten.patience-- == 0) {
     report_unwritten_load();
     stop();

@@ -133,6 +133,7 @@ struct Launch {
     uintptr_t address;
     uint32_t size;
     char before[16];
+    void* load;  // the load that was announced after it, if there was one
     ErrorReport report;
   } pending;
 };
