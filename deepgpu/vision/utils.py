@@ -11,7 +11,10 @@ from deepgpu.errors import takes
 from deepgpu.ops.creation import full
 from deepgpu.ops.joining import cat, stack
 from deepgpu.tensor import Tensor
+from deepgpu.vision.drawing import draw_bounding_boxes, draw_keypoints, draw_segmentation_masks
 from deepgpu.vision.transforms.functional.image import pillow
+
+__all__ = ["draw_bounding_boxes", "draw_keypoints", "draw_segmentation_masks", "make_grid", "save_image"]
 
 
 def make_grid(

@@ -83,9 +83,8 @@ class MNIST(ImagesInMemory):
     ) -> None:
         super().__init__(root, transform=transform, target_transform=target_transform)
         self.train = train
-        split = "train" if train else "t10k"
-        images = self._file(f"{split}-images-idx3-ubyte.gz", download)
-        labels = self._file(f"{split}-labels-idx1-ubyte.gz", download)
+        images = self._file(f"{self._beginning()}-images-idx3-ubyte.gz", download)
+        labels = self._file(f"{self._beginning()}-labels-idx1-ubyte.gz", download)
         data, targets = read_idx(images), read_idx(labels)
         if data.ndim != 3 or data.dtype != np.uint8:
             raise ValueError(f"{images}: expected images (N, H, W) of uint8, found {data.shape} of {data.dtype}")
@@ -98,6 +97,10 @@ class MNIST(ImagesInMemory):
             raise ValueError(f"{labels}: expected labels 0 to {len(self.classes) - 1}, found {found}")
         self.data = from_numpy(data)
         self.targets = from_numpy(targets.astype(np.int64))
+
+    def _beginning(self) -> str:
+        """Of the names of the files."""
+        return "train" if self.train else "t10k"
 
     def _file(self, name: str, download: bool) -> Path:
         """The file on disk, downloaded if need be."""

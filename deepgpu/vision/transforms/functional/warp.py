@@ -231,7 +231,8 @@ def sampled(img: Tensor, x: np.ndarray, y: np.ndarray, mode: InterpolationMode, 
     mode
         NEAREST or BILINEAR.
     fill
-        What is beyond the edge; None for 0.
+        What is beyond the edge; None for 0. A pixel that lies partly beyond it is the mean of both, by their shares;
+        torchvision's is darker, since it counts the image's share twice.
     """
     height, width = img.shape[-2:]
     flat = img.reshape(*img.shape[:-2], height * width)
