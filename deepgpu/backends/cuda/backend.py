@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -280,5 +281,6 @@ class CUDABackend(ComposedBackend):
 
 _ATOMIC_DTYPES = ("int32", "uint32", "uint64", "float16", "float32", "float64")
 
-for _name in Backend.__abstractmethods__:
-    setattr(CUDABackend, _name, _on_own_device(getattr(CUDABackend, _name)))
+for _name, _ in inspect.getmembers(Backend, inspect.isfunction):
+    if not _name.startswith("_"):
+        setattr(CUDABackend, _name, _on_own_device(getattr(CUDABackend, _name)))
