@@ -9,7 +9,19 @@ import numpy as np
 
 from deepgpu.backends.base import Array, Normalisation, Pair, Unfinished
 from deepgpu.backends.composed import ComposedBackend
-from deepgpu.backends.cpu import accumulate, activation, batchnorm, conv, erf, gemm, optim, pool, softmax
+from deepgpu.backends.cpu import (
+    accumulate,
+    activation,
+    batchnorm,
+    conv,
+    cross_entropy,
+    erf,
+    gemm,
+    optim,
+    pool,
+    rnn,
+    softmax,
+)
 
 
 class CPUBackend(ComposedBackend):
@@ -148,6 +160,26 @@ class CPUBackend(ComposedBackend):
 
     def log_softmax_backward(self, gy: Array, y: Array, axis: int) -> Array:
         return softmax.log_softmax_backward(gy, y, axis)
+
+    def cross_entropy(self, x: Array, labels: Array, weight: Array | None, smoothing: float) -> tuple[Array, Array]:
+        return cross_entropy.cross_entropy(x, labels, weight, smoothing)
+
+    def cross_entropy_backward(
+        self, g: Array, x: Array, norms: Array, labels: Array, weight: Array | None, smoothing: float
+    ) -> Array:
+        return cross_entropy.cross_entropy_backward(g, x, norms, labels, weight, smoothing)
+
+    def lstm_gates(self, gates: Array, c: Array) -> tuple[Array, Array]:
+        return rnn.lstm_gates(gates, c)
+
+    def lstm_gates_backward(self, gh: Array, gc: Array, gates: Array, c: Array, new: Array) -> tuple[Array, Array]:
+        return rnn.lstm_gates_backward(gh, gc, gates, c, new)
+
+    def gru_gates(self, x: Array, hidden: Array, h: Array) -> Array:
+        return rnn.gru_gates(x, hidden, h)
+
+    def gru_gates_backward(self, g: Array, x: Array, hidden: Array, h: Array) -> tuple[Array, Array, Array]:
+        return rnn.gru_gates_backward(g, x, hidden, h)
 
     def sgd_step(
         self, params: Sequence[Array], grads: Sequence[Array], momenta: Sequence[Array] | None, **options: Any
