@@ -242,6 +242,7 @@ from deepgpu.ops.dropout import (
     dropout,
 )
 from deepgpu.ops.einsum import (
+    bilinear,
     einsum,
     tensordot,
 )

@@ -51,6 +51,7 @@ from deepgpu.ops.conv_nd import conv1d, conv3d
 from deepgpu.ops.conv_transpose import conv_transpose1d, conv_transpose2d
 from deepgpu.ops.ctc import ctc_loss
 from deepgpu.ops.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
+from deepgpu.ops.einsum import bilinear
 from deepgpu.ops.embedding import embedding, embedding_bag
 from deepgpu.ops.im2col import fold, unfold
 from deepgpu.ops.interpolation import interpolate, upsample
