@@ -64,7 +64,8 @@ PROMOTE = {
     "cpu": frozenset(("cat", "index_copy", "stack")),
     "cuda": frozenset(
         (
-            "addcdiv", "addcmul", "atan2", "bilinear", "cat", "cross", "dot", "grid_sample", "index_put", "scatter_add", "stack",
+            "addcdiv", "addcmul", "atan2", "bilinear", "cat", "cross", "dot", "grid_sample", "index_put", "scatter_add",
+            "stack",
         )
     ),
 }  # fmt: skip
