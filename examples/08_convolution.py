@@ -66,7 +66,7 @@ def study(s: Study) -> dict[str, Any]:
     fit(net, fashion(True, 4000 if s.quick else 60000, s.seed), 3, 1e-2, s.device)
     images, labels = fashion(False, 1000)
     score = accuracy(net, (images, labels), s.device)
-    s.found("a small ResNet learns Fashion-MNIST", f"{100 * score:.1f} % right", score > 0.75)
+    s.found("a small ResNet learns in 3 epochs (chance: 10 %)", f"{100 * score:.1f} % right", score > 0.6)
     with dg.no_grad():
         right = net.eval()(images.to(s.device)).argmax(1).cpu() == labels
     chosen = [i for i in range(len(images)) if bool(right[i])][:100]
@@ -79,7 +79,7 @@ def study(s: Study) -> dict[str, Any]:
     seen = activations(net, images[shown].to(s.device), LAYERS)
     pixels = images[shown, 0].numpy()
     names = list(datasets.FashionMNIST.classes)
-    draw_activations(seen, pixels, s.picture, names, most=16, title="a ResNet-8 after three epochs")
+    draw_activations(seen, pixels, s.picture, names, title="a ResNet-8 after three epochs")
     return {"volumes": volumes, "pooled": pooled, "difference": difference, "accuracy": score, "drops": drops}
 
 

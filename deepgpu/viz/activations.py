@@ -108,6 +108,7 @@ def activations(
         model.train(was_training)
         for handle in handles:
             handle.remove()
+    assert gradient is not None  # the logits come from this layer
     last = kept[chosen[-1]].detach()
     cam = (gradient.mean((2, 3), keepdim=True) * last).sum(1).relu()[0].cpu().numpy()
     return Activations(
@@ -119,7 +120,7 @@ def activations(
     )
 
 
-def mosaic(tiles: np.ndarray, columns: int = 8) -> np.ndarray:
+def mosaic(tiles: np.ndarray, columns: int) -> np.ndarray:
     """Maps (K, H, W), each spread over 0 to 1, side by side with a line between."""
     low = tiles.min((1, 2), keepdims=True)
     span = tiles.max((1, 2), keepdims=True) - low
@@ -138,7 +139,7 @@ def draw_activations(
     image: np.ndarray,
     path: str | os.PathLike[str],
     classes: Sequence[str] = (),
-    most: int = 32,
+    most: int = 16,
     title: str = "",
 ) -> None:
     """Draw them: the image with Grad-CAM over it, probabilities, filters, maps of each layer.
@@ -176,10 +177,10 @@ def draw_activations(
         bars.set_yticks(range(len(best)), [_name(classes, i) for i in best], fontsize=7)
         bars.invert_yaxis()
         bars.set_title("probabilities (%)", fontsize=8)
-        filters.imshow(mosaic(seen.filters.mean(1)[:most]), cmap="gray")
+        filters.imshow(mosaic(seen.filters.mean(1)[:most], columns=4), cmap="gray")
         filters.set_title("first filters", fontsize=8)
         for axis, (layer, values) in zip(maps, seen.maps.items(), strict=True):
-            axis.imshow(mosaic(values[:most]), cmap="viridis")
+            axis.imshow(mosaic(values[:most], columns=4), cmap="viridis")
             axis.set_title(f"{layer}: {'x'.join(map(str, values.shape))}", fontsize=8)
         for axis in (photo, filters, *maps):
             axis.set_axis_off()
