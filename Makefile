@@ -6,7 +6,7 @@ FASHION := /usr/share/datasets/fashion-mnist
 # Two test processes on a small machine: the threads of NumPy's BLAS and of PyTorch would only get in each other's way.
 TEST_ENV := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=2
 
-.PHONY: help train data test test-full lint typecheck format bench bench-quick kernels-check gpu-report wheel-check clean
+.PHONY: help train data examples test test-full lint typecheck format bench bench-quick kernels-check gpu-report wheel-check clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,6 +32,13 @@ data: .venv/run  ## get Fashion-MNIST: from Debian's package where apt and root 
 	else \
 	  $(BIN)/deepgpu data fashion-mnist --download; \
 	fi
+
+.venv/examples: .venv/run
+	$(BIN)/python -m pip install --quiet --editable '.[examples]'
+	touch $@
+
+examples: data .venv/examples  ## the studies of the course in quick mode, and their gallery (a few minutes)
+	$(BIN)/python examples/gallery.py
 
 test: .venv/dev  ## all tests that need no GPU
 	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)

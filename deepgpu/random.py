@@ -25,7 +25,8 @@ class Generator:
     Parameters
     ----------
     device
-        Where the numbers are used. They are drawn on the host and copied, so that a seed means the same everywhere.
+        Where the numbers are used. They are drawn on the host and copied, so that a seed means the same everywhere; but
+        dropout on a GPU draws a key here, and its mask there.
     """
 
     numpy: np.random.Generator

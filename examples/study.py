@@ -13,12 +13,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, TypeVar
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from deepgpu.train import choose_device, seed_all
+import deepgpu as dg
+from deepgpu import nn
+from deepgpu.train import Trainer, choose_device, evaluate, seed_all
+from deepgpu.train.display import Silence
+from deepgpu.utils.data import DataLoader, TensorDataset
+from deepgpu.vision import datasets
 from deepgpu.viz.figure import figure
 
 T = TypeVar("T")
@@ -94,6 +100,31 @@ class Study:
         record = {"seed": self.seed, "quick": self.quick, "seconds": round(seconds, 1)}
         record["findings"] = [asdict(f) for f in self.findings]
         (self.out / f"{self.name}.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+
+
+def fashion(train: bool, count: int, seed: int = 0) -> tuple[dg.Tensor, dg.Tensor]:
+    """Images ``(count, 1, 28, 28)`` of Fashion-MNIST with mean 0 and deviation 1, drawn at random, and their labels."""
+    data = datasets.FashionMNIST(train=train)
+    chosen = np.random.default_rng(seed).permutation(len(data))[:count]
+    pixels = data.data.numpy()[chosen].astype(np.float32) / 255
+    return dg.tensor((pixels[:, None] - 0.286) / 0.353), dg.tensor(data.targets.numpy()[chosen])
+
+
+def fit(
+    net: nn.Module, data: tuple[dg.Tensor, dg.Tensor], epochs: int, lr: float, device: Any, batch: int = 64
+) -> Trainer:
+    """Train a classifier with Adam and one cycle of its learning rate."""
+    batches = DataLoader(TensorDataset(*data), batch, shuffle=True, drop_last=True)
+    optimizer = dg.optim.Adam(net.parameters(), lr)
+    schedule = dg.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * len(batches))
+    trainer = Trainer(net, optimizer, scheduler=schedule, device=device, display=Silence())
+    trainer.fit(batches, epochs=epochs)
+    return trainer
+
+
+def accuracy(net: nn.Module, data: tuple[dg.Tensor, dg.Tensor], device: Any) -> float:
+    """The share of right answers."""
+    return evaluate(net, DataLoader(TensorDataset(*data), 500), device=device).accuracy
 
 
 def _terminal() -> bool:

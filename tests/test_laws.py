@@ -30,7 +30,7 @@ LAYERS = [
         "autograd",
     },
     {"ops"},
-    {"linalg", "nn", "optim", "utils", "serialization", "amp", "cuda", "accelerator"},
+    {"linalg", "nn", "optim", "utils", "serialization", "amp", "cuda", "accelerator", "inplace"},
     {"vision"},
     {"train", "viz"},
     {"cli", "__main__", "testing"},

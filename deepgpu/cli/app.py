@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from deepgpu.cli.activations import activations
 from deepgpu.cli.data import data
 from deepgpu.cli.evaluate import evaluate
 from deepgpu.cli.info import info
@@ -12,6 +13,7 @@ from deepgpu.cli.predict import predict
 from deepgpu.cli.report import reported
 from deepgpu.cli.summary import summary
 from deepgpu.cli.train import train
+from deepgpu.cli.tune import tune
 
 app = typer.Typer(
     name="deepgpu",
@@ -26,6 +28,8 @@ for _command, _name in (
     (evaluate, "eval"),
     (predict, "predict"),
     (summary, "summary"),
+    (activations, "activations"),
+    (tune, "tune"),
     (data, "data"),
     (info, "info"),
 ):

@@ -15,6 +15,7 @@ import deepgpu
 EXTRAS = (
     ("PIL", "pillow", "image files", "vision"),
     ("matplotlib", "matplotlib", "pictures", "plots"),
+    ("optuna", "optuna", "tuning", "tune"),
 )
 
 

@@ -17,7 +17,7 @@ from deepgpu.tensor import Tensor
 
 _PRODUCTS = frozenset(
     (
-        "addbmm", "addmm", "baddbmm", "bilinear", "bmm", "chain_matmul", "conv1d", "conv2d", "conv3d",
+        "addbmm", "addmm", "baddbmm", "bmm", "chain_matmul", "conv1d", "conv2d", "conv3d",
         "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "einsum", "linear", "matmul", "mm", "prelu",
         "scaled_dot_product_attention", "tensordot",
     )
@@ -64,7 +64,8 @@ PROMOTE = {
     "cpu": frozenset(("cat", "index_copy", "stack")),
     "cuda": frozenset(
         (
-            "addcdiv", "addcmul", "atan2", "cat", "cross", "dot", "grid_sample", "index_put", "scatter_add", "stack",
+            "addcdiv", "addcmul", "atan2", "bilinear", "cat", "cross", "dot", "grid_sample", "index_put", "scatter_add",
+            "stack",
         )
     ),
 }  # fmt: skip

@@ -213,3 +213,31 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     x = a.permute([*rows, *left]).reshape(math.prod(a._data.shape[d] for d in rows), k)
     y = b.permute([*right, *cols]).reshape(k, math.prod(b._data.shape[d] for d in cols))
     return (x @ y).reshape(shape)
+
+
+@op
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``y_k = input1^T weight_k input2 + bias_k``.
+
+    Parameters
+    ----------
+    input1, input2
+        ``(..., I)`` and ``(..., J)`` with the same leading sizes.
+    weight
+        ``(K, I, J)``
+    bias
+        ``(K,)``
+
+    Returns
+    -------
+    Tensor
+        ``(..., K)``
+    """
+    if weight._data.ndim != 3:
+        raise RuntimeError(takes("bilinear", "weight", "a tensor (K, I, J)", f"shape {tuple(weight.shape)}"))
+    shapes = tuple(input1.shape), tuple(input2.shape)
+    if shapes[0][:-1] != shapes[1][:-1] or (shapes[0][-1:] + shapes[1][-1:]) != tuple(weight.shape[1:]):
+        expected = f"the leading sizes of `input1`, and features {tuple(weight.shape[1:])} of both"
+        raise RuntimeError(takes("bilinear", "input2", expected, f"shapes {shapes[0]} and {shapes[1]}"))
+    out = einsum("...i,kij,...j->...k", input1, weight, input2)
+    return out if bias is None else out + bias

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from deepgpu.autograd.node import Node
+from deepgpu.backends.precision import rounded, widened
 from deepgpu.errors import takes
 from deepgpu.ops.op import op
 from deepgpu.ops.pool import adaptive_avg_pool2d
@@ -51,16 +53,45 @@ def _matrix(n: int, out: int, scale: float | None, align_corners: bool, cubic: b
     return m
 
 
+class Repeat(Node):
+    """Every element along a dimension so many times. The adjoint sums the elements that came from the same one."""
+
+    def __init__(self, dim: int, times: int) -> None:
+        self.dim = dim
+        self.times = times
+
+    def forward(self, x: Any) -> Any:
+        return x.repeat(self.times, self.dim)
+
+    def backward(self, g: Tensor) -> Tensor:
+        return SumRepeated(self.dim, self.times)(g)
+
+
+class SumRepeated(Node):
+    """The adjoint of :class:`Repeat`: sums of neighbours, slice by slice (to reduce a short dimension is slow)."""
+
+    def __init__(self, dim: int, times: int) -> None:
+        self.dim = dim
+        self.times = times
+
+    def forward(self, g: Any) -> Any:
+        before = (slice(None),) * self.dim
+        wide = widened(g)
+        total = wide[(*before, slice(0, None, self.times))].copy()
+        for i in range(1, self.times):
+            total += wide[(*before, slice(i, None, self.times))]
+        return rounded(total, g.dtype)
+
+    def backward(self, g: Tensor) -> Tensor:
+        return Repeat(self.dim, self.times)(g)
+
+
 def _nearest(x: Tensor, dim: int, out: int, scale: float | None, exact: bool) -> Tensor:
     n = x._data.shape[dim]
     if out == n:
         return x
-    if out % n == 0 and scale in (None, out / n):  # every element so many times: no positions to look up
-        shape = list(x.shape)
-        apart = x.unsqueeze(dim + 1)
-        return apart.expand(*shape[: dim + 1], out // n, *shape[dim + 1 :]).reshape(
-            *shape[:dim], out, *shape[dim + 1 :]
-        )
+    if n and out % n == 0 and scale in (None, out / n):  # every element so many times: no positions to look up
+        return Repeat(dim, out // n)(x)
     ratio = n / out if scale is None else 1 / scale
     ratio = np.float32(ratio)  # PyTorch's positions are float32, and rounded so
     at = np.floor((np.arange(out) + np.float32(0.5 if exact else 0)) * ratio).astype(np.int64)

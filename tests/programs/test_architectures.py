@@ -7,6 +7,7 @@ import torch.nn.functional as TF
 
 import deepgpu as dg
 import deepgpu.nn.functional as F
+from deepgpu.vision import models
 from tests.programs.swap import load
 
 # (source, builder): the kind of data it takes
@@ -95,3 +96,13 @@ def test_same_source_same_training_step(kind, source, builder, dtype, tolerance)
     theirs.eval()
     with torch.no_grad(), dg.no_grad():
         assert error(ours(dg.from_numpy(x)), theirs(torch.from_numpy(x))) < 10 * tolerance
+
+
+def test_our_unet_is_the_public_one():
+    torch.manual_seed(0)
+    theirs = load("architectures/branches.py", "torch").UNet().double()
+    ours = models.UNet(3, width=8, depth=2).double()
+    state = zip(ours.state_dict(), theirs.state_dict().values(), strict=True)  # other names, the same order
+    ours.load_state_dict({key: dg.from_numpy(t.numpy().copy()) for key, t in state})
+    x = np.random.default_rng(0).standard_normal((2, 3, 16, 24))
+    assert error(ours(dg.from_numpy(x)), theirs(torch.from_numpy(x))) < 1e-12

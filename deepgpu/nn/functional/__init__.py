@@ -51,7 +51,9 @@ from deepgpu.ops.conv_nd import conv1d, conv3d
 from deepgpu.ops.conv_transpose import conv_transpose1d, conv_transpose2d
 from deepgpu.ops.ctc import ctc_loss
 from deepgpu.ops.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
+from deepgpu.ops.einsum import bilinear
 from deepgpu.ops.embedding import embedding, embedding_bag
+from deepgpu.ops.grid_sample import affine_grid, grid_sample
 from deepgpu.ops.im2col import fold, unfold
 from deepgpu.ops.interpolation import interpolate, upsample
 from deepgpu.ops.likelihood_loss import gaussian_nll_loss

@@ -52,7 +52,7 @@ from deepgpu.nn.modules.dropout import (
     FeatureAlphaDropout,
 )
 from deepgpu.nn.modules.flatten import Flatten, Unflatten
-from deepgpu.nn.modules.linear import Identity, Linear
+from deepgpu.nn.modules.linear import Bilinear, Identity, Linear
 from deepgpu.nn.modules.loss import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -187,6 +187,7 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "Bilinear",
     "CTCLoss",
     "ChannelShuffle",
     "CircularPad1d",

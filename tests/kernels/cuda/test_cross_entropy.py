@@ -117,6 +117,7 @@ def test_checked(rng):
     check(rng)
 
 
+@pytest.mark.full
 def test_barriers(rng, caught):
     assert_barriers_matter("include/reduce.cuh", lambda: check(rng, ((2, 700),)), caught, "reduce_block")
 

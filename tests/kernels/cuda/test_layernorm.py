@@ -122,10 +122,12 @@ def test_checked(rng):
     check(rng)
 
 
+@pytest.mark.full
 def test_barriers_of_rows(rng, caught):
     assert_barriers_matter("include/reduce.cuh", lambda: check(rng, ((2, 1101),)), caught, "reduce_block")
 
 
+@pytest.mark.full
 def test_barriers_of_columns(rng, caught):
     assert_barriers_matter("include/reduce.cuh", lambda: check(rng, ((33, 12),)), caught, "add_rows")
 

@@ -1,0 +1,144 @@
+"""Each study's quick mode: its findings, judged again from the data that it returns."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+FOLDER = Path(__file__).resolve().parents[2] / "examples"
+
+
+@pytest.fixture(scope="module")
+def studies():
+    """The module ``examples/study.py``, as the studies import it."""
+    pytest.importorskip("sklearn")
+    sys.path.insert(0, str(FOLDER))
+    try:
+        yield importlib.import_module("study")
+    finally:
+        sys.path.remove(str(FOLDER))
+
+
+def perceptron(data):
+    # The bound again, by another method: the best separating direction of a support-vector machine without intercept.
+    from sklearn.svm import LinearSVC
+
+    z = data["z"]
+    signed = np.concatenate([z, -z])
+    labels = np.repeat([1, -1], len(z))
+    w = LinearSVC(fit_intercept=False, C=1e5, loss="hinge", max_iter=200_000).fit(signed, labels).coef_[0]
+    gamma = (z @ w).min() / np.linalg.norm(w)
+    assert gamma == pytest.approx(data["gamma"], rel=0.02)
+    assert 0 < max(data["counts"]) <= (np.linalg.norm(z, axis=1).max() / gamma) ** 2
+    assert data["gates"]["AND"]["learnt"]
+    assert data["gates"]["OR"]["learnt"]
+    assert not data["gates"]["XOR"]["learnt"]
+    assert data["gates"]["XOR"]["period"] > 0
+
+
+def gradient_descent(data):
+    from scipy.optimize import minimize
+    from sklearn.datasets import load_iris
+
+    iris = load_iris()
+    x, t = iris.data[50:, 2], iris.target[50:] - 1
+    x = (x - x.mean()) / x.std()
+    found = minimize(lambda p: np.logaddexp(0, -(2 * t - 1) * (p[0] * x + p[1])).mean(), [0, 0])
+    np.testing.assert_allclose(data["minimum"], found.x, rtol=1e-3)
+    assert data["best"] == pytest.approx(found.fun, rel=1e-6)
+    assert (np.diff(data["losses"]) <= 1e-15).all()
+    assert data["ends"][0.9] < 1e-6 < 1e-2 < data["ends"][1.1]
+    assert data["least"]["entropy"] > -1e-12 > data["least"]["squares"]
+
+
+def back_propagation(data):
+    assert len(data["differences"]) == 100
+    assert max(data["differences"]) <= 1e-12
+    assert data["accuracy"] > 0.95
+
+
+def design(data):
+    mean = data["mean"]
+    for name in ("raw measurements", "1 hidden unit", "learning rate 0.003"):
+        assert mean["the design"] > mean[name] + 0.1
+    assert mean["the design"] > mean["the class as one number"]
+    assert data["share"] < 0.75
+
+
+def expressiveness(data):
+    assert data["sup"][16] < data["sup"][4] < data["sup"][1]
+    assert len(set(data["sizes"].values())) == 1
+    assert data["mean"]["two hidden layers"] < data["mean"]["one hidden layer"]
+
+
+def capacity(data):
+    assert (np.diff(data["training"]) < 0).all()
+    assert data["validation"].min() < min(data["validation"][0], data["validation"][-1])
+    assert data["test"][data["validation"].argmin()] < data["test"][-1]
+
+
+def depth(data):
+    assert data["largest"] == 0
+    assert data["pieces"] == 2**7
+    assert 0.09 < data["bound"] < min(data["distances"])
+    assert data["scores"]["deep"] > data["scores"]["shallow"] > 0.7
+
+
+def convolution(data):
+    assert data["volumes"][0] == (64, 224, 224)
+    assert data["volumes"][-3:] == [(4096,), (4096,), (1000,)]
+    assert (512, 7, 7) in data["volumes"]
+    assert data["pooled"] == [[6, 8], [3, 4]]
+    assert data["difference"] < 1e-4
+    assert data["drops"][:, 0].mean() > data["drops"][:, 1].mean()
+
+
+def training_loop(data):
+    for name, weights in data["loop"].items():
+        np.testing.assert_array_equal(data["trainer"][name], weights, err_msg=name)
+        np.testing.assert_array_equal(data["resumed"][name], weights, err_msg=name)
+
+
+SLOW = pytest.mark.full  # more than about 8 seconds
+SUBJECTS = {
+    "01_perceptron": (perceptron, ()),
+    "02_gradient_descent": (gradient_descent, ()),
+    "03_back_propagation": (back_propagation, ()),
+    "04_design": (design, SLOW),
+    "05_expressiveness": (expressiveness, SLOW),
+    "06_capacity": (capacity, ()),
+    "07_depth": (depth, SLOW),
+    "08_convolution": (convolution, SLOW),
+    "09_training_loop": (training_loop, SLOW),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "check"), [pytest.param(name, check, marks=marks) for name, (check, marks) in SUBJECTS.items()]
+)
+def test_quick_mode(studies, tmp_path, name, check):
+    run = studies.Study(name, quick=True, seed=0, device="cpu", out=tmp_path)
+    data = studies.load(name).study(run)
+    run.report()
+    assert [f.claim for f in run.findings if not f.holds] == []
+    assert run.findings
+    assert (tmp_path / f"{name}.json").is_file()
+    with Image.open(run.picture) as picture:
+        assert picture.size[0] > 500
+    check(data)
+
+
+def test_every_study_is_tested(studies):
+    assert sorted(SUBJECTS) == studies.names()
+
+
+def test_a_finding_that_does_not_hold_is_told(studies, tmp_path):
+    run = studies.Study("x", out=tmp_path)
+    assert not run.holds
+    run.found("right", "1", True)
+    assert run.holds
+    run.found("wrong", "nan", np.nan < 1)
+    assert not run.holds
