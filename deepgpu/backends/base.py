@@ -351,6 +351,16 @@ class Backend(ABC):
     ) -> Array:
         """``g (sum(c) softmax(x) - c)`` with a gradient ``g`` a label."""
 
+    # --- activations with a gate: "silu", "gelu", "tanh_gelu", "hardswish" --------------------------------------------
+
+    def gated(self, name: str, x: Array) -> Array | None:
+        """The activation in one pass; None where this device has no kernel for the array."""
+        return None
+
+    def gated_backward(self, name: str, gy: Array, x: Array) -> Array | None:
+        """``gy`` times the activation's slope at ``x``; None where this device has no kernel for the arrays."""
+        return None
+
     # --- dropout -----------------------------------------------------------------------------------------------------
 
     @abstractmethod

@@ -6,16 +6,18 @@ import math
 from typing import Any
 
 from deepgpu import dtypes
+from deepgpu.autograd.grad_mode import no_grad
 from deepgpu.autograd.node import Node
 from deepgpu.backends.base import Normalisation
 from deepgpu.backends.precision import rounded, widened
 from deepgpu.errors import takes
 from deepgpu.ops.broadcast import unbroadcast
 from deepgpu.ops.dims import dimension
+from deepgpu.ops.formula import FusedGradient
 from deepgpu.ops.op import op
 from deepgpu.ops.selection import where
 from deepgpu.pending import Recipe, worthwhile
-from deepgpu.tensor import Tensor
+from deepgpu.tensor import Tensor, wrap
 
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
@@ -194,8 +196,43 @@ class Elu(Elementwise):
         return where(x > 0, self.scale, bent)
 
 
-class Gelu(Elementwise):
+class Gated(Elementwise):
+    """``x`` times a gate between 0 and 1: one kernel where the device has it."""
+
+    kernel: str
+
+    def forward(self, x: Any) -> Any:
+        y = self.backend.gated(self.kernel, x)
+        return super().forward(x) if y is None else y
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved
+        return GatedGrad(self)(g, x)
+
+
+class GatedGrad(FusedGradient):
+    """``g`` times the slope."""
+
+    keep_inputs = (0, 1)
+
+    def __init__(self, activation: Gated) -> None:
+        self.activation = activation
+
+    def forward(self, g: Any, x: Any) -> Any:
+        gx = self.backend.gated_backward(self.activation.kernel, g, x)
+        if gx is not None:
+            return gx
+        with no_grad():
+            return self.formula(wrap(g, self.backend), wrap(x, self.backend))[0]._data
+
+    def formula(self, g: Tensor, x: Tensor) -> tuple[Tensor]:
+        return (g * self.activation.slope(x),)
+
+
+class Gelu(Gated):
     """``x Phi(x)``, with the slope ``Phi(x) + x phi(x)``."""
+
+    kernel = "gelu"
 
     def value(self, x: Any) -> Any:
         return x * 0.5 * (self.backend.erf(self.xp.asarray(x * math.sqrt(0.5))) + 1)
@@ -205,8 +242,10 @@ class Gelu(Elementwise):
         return ((x * math.sqrt(0.5)).erf() + 1) * 0.5 + x * density
 
 
-class TanhGelu(Elementwise):
+class TanhGelu(Gated):
     """``0.5 x (1 + tanh(u))`` with ``u = sqrt(2/pi) (x + 0.044715 x^3)``."""
+
+    kernel = "tanh_gelu"
 
     def value(self, x: Any) -> Any:
         u = TANH_GELU_SCALE * (x + TANH_GELU_CUBE * x * x * x)
@@ -219,7 +258,9 @@ class TanhGelu(Elementwise):
         return (t + 1) * 0.5 + x * (1 - t * t) * inner * 0.5
 
 
-class Silu(Elementwise):
+class Silu(Gated):
+    kernel = "silu"
+
     def value(self, x: Any) -> Any:
         return x / (self.xp.exp(-x) + 1)
 
@@ -268,7 +309,9 @@ class Hardsigmoid(Elementwise):
         return (g / 6).masked_fill((x <= -3) | (x >= 3), 0.0)
 
 
-class Hardswish(Elementwise):
+class Hardswish(Gated):
+    kernel = "hardswish"
+
     def value(self, x: Any) -> Any:
         return x * self.xp.clip(x + 3, 0, 6) / 6
 

@@ -16,6 +16,7 @@ from deepgpu.backends.cpu import (
     conv,
     cross_entropy,
     erf,
+    gated,
     gemm,
     optim,
     pool,
@@ -148,6 +149,12 @@ class CPUBackend(ComposedBackend):
 
     def hardtanh_backward(self, gy: Array, y: Array, low: float, high: float) -> Array:
         return activation.hardtanh_backward(gy, y, low, high)
+
+    def gated(self, name: str, x: Array) -> Array | None:
+        return gated.gated(name, x)
+
+    def gated_backward(self, name: str, gy: Array, x: Array) -> Array | None:
+        return gated.gated_backward(name, gy, x)
 
     def softmax(self, x: Array, axis: int) -> Array:
         return softmax.softmax(x, axis)

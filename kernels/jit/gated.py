@@ -1,0 +1,155 @@
+"""Activations that are the input times a gate between 0 and 1: one pass over flat float32 arrays.
+
+A task is one of `parts` runs of elements. The exponential is that of :mod:`.softmax`, so all of it is vectors. Bytes: 8
+an element, backward 12.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .compile import kernel
+from .parallel import parallel_for
+from .rnn import ONE, sigmoid, tanh
+from .softmax import exp
+
+FUSED = {"contract"}
+
+HALF, SIXTH = np.float32(0.5), np.float32(1 / 6)
+DENSITY = np.float32(1 / math.sqrt(2 * math.pi))
+TAIL = tuple(
+    np.float32(c)
+    for c in [
+        -2.27961991e-05,
+        0.10025346,
+        0.0946055407,
+        0.122629084,
+        -0.0236386636,
+        0.310915108,
+        -0.341654206,
+        0.401489119,
+        -0.199086859,
+        0.0345102087,
+    ]
+)
+"""Coefficients of :func:`upper_tail`, by Chebyshev's nodes for 0 <= a <= 14; the relative error is below 2e-8."""
+
+SCALE, CUBE = np.float32(math.sqrt(2 / math.pi)), np.float32(0.044715)
+
+
+@kernel(inline="always")
+def upper_tail(a, e):
+    """The normal ``Phi(-a)`` for a >= 0, with ``e = exp(-a^2 / 2)``: e times a polynomial in ``1 / (1 + a/4)``."""
+    t = ONE / (ONE + np.float32(0.25) * a)
+    q = TAIL[9]
+    for c in (TAIL[8], TAIL[7], TAIL[6], TAIL[5], TAIL[4], TAIL[3], TAIL[2], TAIL[1], TAIL[0]):
+        q = q * t + c
+    return e * q
+
+
+@kernel(inline="always")
+def _silu(x):
+    return x * sigmoid(x)
+
+
+@kernel(inline="always")
+def _silu_slope(x):
+    s = sigmoid(x)
+    return s * (ONE + x * (ONE - s))
+
+
+@kernel(inline="always")
+def _gelu(x):
+    tail = upper_tail(abs(x), exp(-HALF * x * x))
+    return x * (ONE - tail if x >= 0 else tail)
+
+
+@kernel(inline="always")
+def _gelu_slope(x):
+    e = exp(-HALF * x * x)
+    tail = upper_tail(abs(x), e)
+    return (ONE - tail if x >= 0 else tail) + x * (e * DENSITY)
+
+
+@kernel(inline="always")
+def _tanh_gelu(x):
+    return HALF * x * (ONE + tanh(SCALE * x * (ONE + CUBE * x * x)))
+
+
+@kernel(inline="always")
+def _tanh_gelu_slope(x):
+    t = tanh(SCALE * x * (ONE + CUBE * x * x))
+    inner = SCALE * (ONE + np.float32(3) * CUBE * x * x)
+    return HALF * (ONE + t) + HALF * x * (ONE - t * t) * inner
+
+
+@kernel(inline="always")
+def _hardswish(x):
+    gate = x + np.float32(3)
+    gate = np.float32(0) if gate < 0 else gate
+    return x * (np.float32(6) if gate > 6 else gate) * SIXTH
+
+
+@kernel(inline="always")
+def _hardswish_slope(x):
+    slope = x * np.float32(1 / 3) + HALF
+    slope = np.float32(0) if x <= -3 else slope
+    return ONE if x >= 3 else slope
+
+
+@parallel_for(fastmath=FUSED)
+def silu(part, x, y, parts):
+    """``y = x sigmoid(x)``."""
+    for i in range(len(x) * part // parts, len(x) * (part + 1) // parts):
+        y[i] = _silu(x[i])
+
+
+@parallel_for(fastmath=FUSED)
+def silu_backward(part, gy, x, gx, parts):
+    """Its gradient."""
+    for i in range(len(x) * part // parts, len(x) * (part + 1) // parts):
+        gx[i] = gy[i] * _silu_slope(x[i])
+
+
+@parallel_for(fastmath=FUSED)
+def gelu(part, x, y, parts):
+    """``y = x Phi(x)`` (Hendrycks & Gimpel, arXiv 1606.08415)."""
+    for i in range(len(x) * part // parts, len(x) * (part + 1) // parts):
+        y[i] = _gelu(x[i])
+
+
+@parallel_for(fastmath=FUSED)
+def gelu_backward(part, gy, x, gx, parts):
+    """Its gradient."""
+    for i in range(len(x) * part // parts, len(x) * (part + 1) // parts):
+        gx[i] = gy[i] * _gelu_slope(x[i])
+
+
+@parallel_for(fastmath=FUSED)
+def tanh_gelu(part, x, y, parts):
+    """``y = 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))``."""
+    for i in range(len(x) * part // parts, len(x) * (part + 1) // parts):
+        y[i] = _tanh_gelu(x[i])
+
+
+@parallel_for(fastmath=FUSED)
+def tanh_gelu_backward(part, gy, x, gx, parts):
+    """Its gradient."""
+    for i in range(len(x) * part // parts, len(x) * (part + 1) // parts):
+        gx[i] = gy[i] * _tanh_gelu_slope(x[i])
+
+
+@parallel_for(fastmath=FUSED)
+def hardswish(part, x, y, parts):
+    """``y = x min(max(x + 3, 0), 6) / 6``."""
+    for i in range(len(x) * part // parts, len(x) * (part + 1) // parts):
+        y[i] = _hardswish(x[i])
+
+
+@parallel_for(fastmath=FUSED)
+def hardswish_backward(part, gy, x, gx, parts):
+    """Its gradient."""
+    for i in range(len(x) * part // parts, len(x) * (part + 1) // parts):
+        gx[i] = gy[i] * _hardswish_slope(x[i])
