@@ -2,4 +2,4 @@
 
 from deepgpu.nn import functional, init, utils
 from deepgpu.nn.modules import *  # noqa: F403
-from deepgpu.nn.parameter import Buffer, Parameter
+from deepgpu.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter

@@ -39,6 +39,7 @@ LAYERS = [
     ("nn.ConvTranspose1d(4, 6, 3, stride=2, padding=1, output_padding=1)", (2, 4, 5)),
     ("nn.ConvTranspose2d(4, 6, 3, 2)", IMAGE),
     ("nn.ConvTranspose2d(4, 4, (3, 2), (2, 1), 1, (1, 0), groups=2, bias=False, dilation=2)", IMAGE),
+    ("nn.ConvTranspose3d(4, 2, (2, 3, 1), 2, (0, 1, 0), (1, 0, 1), groups=2)", (2, 4, 3, 2, 4)),
     ("nn.MaxPool1d(3, 2)", (2, 4, 9)),
     ("nn.MaxPool3d(2, padding=1)", (2, 4, 5, 4, 6)),
     ("nn.AvgPool1d(3, 2, 1)", (2, 4, 9)),

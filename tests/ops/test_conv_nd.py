@@ -32,12 +32,12 @@ def conv_errors(name: str, ndim: int) -> Any:
 
 
 def transposed(ndim: int) -> Samples:
-    lines = (4, 3)[:ndim]
+    lines = (4, 3, 2)[:ndim]
 
     def samples(make: Maker) -> Iterator[Sample]:
-        yield Sample(make(2, 3, *lines), make(3, 2, *(3, 2)[:ndim]), make(2))
+        yield Sample(make(2, 3, *lines), make(3, 2, *(3, 2, 1)[:ndim]), make(2))
         yield Sample(make(2, 4, *lines), make(4, 3, *(2,) * ndim), None, 2, 0, 1, 2)
-        yield Sample(make(3, *lines), make(3, 2, *(3,) * ndim), make(2), (2, 1)[:ndim], 1, 0, 1, (1, 2)[:ndim])
+        yield Sample(make(3, *lines), make(3, 2, *(3,) * ndim), make(2), (2, 1, 2)[:ndim], 1, 0, 1, (1, 2, 1)[:ndim])
         yield Sample(make(1, 2, *lines), make(2, 2, *(3,) * ndim), stride=3, padding=1, output_padding=2, dilation=2)
 
     return samples
@@ -51,6 +51,13 @@ def transposed_errors(name: str) -> Any:
         yield Failure(Sample(make(1, 2, 4, 4), weight, make(3)), rf"`{name}`: `bias` takes shape \(2,\)")
 
     return errors
+
+
+def volume_errors(make: Maker) -> Iterator[Failure]:
+    volume = make(1, 2, 3, 3, 3)
+    yield Failure(Sample(volume[0, 0], make(2, 2, 2, 2, 2)), r"`conv_transpose3d`: `input` takes \(N, C, D, H, W\)")
+    yield Failure(Sample(volume, make(3, 2, 2, 2, 2)), "`conv_transpose3d`: `input` takes 3 channels")
+    yield Failure(Sample(volume, make(2, 2, 2, 2, 2), None, 2, 0, 2), "`output_padding` takes less")
 
 
 def maxima(ndim: int) -> Samples:
@@ -181,6 +188,7 @@ ENTRIES = [
     entry("conv3d", convs(3), conv_errors("conv3d", 3)),
     entry("conv_transpose1d", transposed(1)),
     entry("conv_transpose2d", transposed(2), transposed_errors("conv_transpose2d"), layouts=("channels_last",)),
+    entry("conv_transpose3d", transposed(3), volume_errors),
     entry("max_pool1d", maxima(1)),
     entry("max_pool3d", maxima(3)),
     entry("avg_pool1d", means(1)),

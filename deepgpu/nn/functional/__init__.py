@@ -48,7 +48,7 @@ from deepgpu.ops.activation import gelu, glu, logsigmoid, prelu, softplus, softs
 from deepgpu.ops.attention import scaled_dot_product_attention
 from deepgpu.ops.conv import conv2d
 from deepgpu.ops.conv_nd import conv1d, conv3d
-from deepgpu.ops.conv_transpose import conv_transpose1d, conv_transpose2d
+from deepgpu.ops.conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from deepgpu.ops.ctc import ctc_loss
 from deepgpu.ops.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from deepgpu.ops.einsum import bilinear

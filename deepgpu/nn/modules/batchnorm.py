@@ -42,6 +42,10 @@ class _BatchNorm(Module):
 
     _version = 2  # since which `num_batches_tracked` is saved
 
+    num_features: int
+    affine: bool
+    track_running_stats: bool
+
     _ndims: tuple[int, ...] = ()
     """Numbers of dimensions that the input may have."""
 

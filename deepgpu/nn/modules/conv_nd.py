@@ -178,3 +178,9 @@ class ConvTranspose2d(_ConvTransposeNd):
     __doc__ = f"For ``(N, C, H, W)`` or ``(C, H, W)``. {_ConvTransposeNd.__doc__}"
     _ndim = 2
     _function = staticmethod(F.conv_transpose2d)
+
+
+class ConvTranspose3d(_ConvTransposeNd):
+    __doc__ = f"For ``(N, C, D, H, W)`` or ``(C, D, H, W)``. {_ConvTransposeNd.__doc__}"
+    _ndim = 3
+    _function = staticmethod(F.conv_transpose3d)

@@ -9,6 +9,7 @@ from deepgpu import dtypes
 from deepgpu.autograd.grad_mode import no_grad
 from deepgpu.device import device as as_device
 from deepgpu.nn.modules.members import Members
+from deepgpu.nn.parameter import UninitializedTensorMixin
 from deepgpu.ops.creation import empty_like
 from deepgpu.ops.memory import preserve_format
 from deepgpu.tensor import Tensor
@@ -31,7 +32,9 @@ class Conversion(Members):
                     if param.grad is not None:
                         param.grad = fn(param.grad)
             for name, buffer in self._buffers.items():
-                if buffer is not None:
+                if isinstance(buffer, UninitializedTensorMixin):
+                    buffer.data = fn(buffer.data)
+                elif buffer is not None:
                     self._buffers[name] = fn(buffer)
         return self
 
