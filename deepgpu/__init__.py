@@ -1,5 +1,7 @@
 """deepgpu: tensors, autograd and handwritten kernels under PyTorch's names."""
 
+from math import e, inf, nan, pi
+
 from deepgpu import accelerator, amp, autograd, backends, compiler, cuda, linalg, nn, optim, utils
 from deepgpu.amp import (
     GradScaler,
@@ -320,6 +322,7 @@ from deepgpu.ops.placement import (
     diagonal_scatter,
     index_copy,
     index_fill,
+    index_reduce,
     masked_scatter,
     put,
     scatter_reduce,
@@ -543,6 +546,7 @@ from deepgpu.ops.trigonometry import (
 )
 from deepgpu.ops.vector_norm import (
     norm,
+    renorm,
 )
 from deepgpu.printing import set_printoptions
 from deepgpu.random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state

@@ -11,6 +11,7 @@ from deepgpu import dtypes
 from deepgpu.autograd.grad_mode import no_grad
 from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
+from deepgpu.ops.assign import assign, stand_in
 from deepgpu.ops.broadcast import fitting
 from deepgpu.ops.dims import dimension
 from deepgpu.ops.indexing import Index, IndexPut, along, gather, integer, scatter_add, within
@@ -154,6 +155,52 @@ def scatter_reduce(
     start = input if include_self else input.masked_fill(~untouched, _neutral(reduce, input))
     found = _product(start, d, index, src) if reduce == "prod" else _extreme(reduce, start, d, index, src, untouched)
     return where(untouched, input, found)
+
+
+@op(method=True)
+def index_reduce(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    """A copy in which whole positions of a dimension are reduced with those of ``source`` that are sent there.
+
+    Parameters
+    ----------
+    index
+        For each position of ``source``, the one of ``input``.
+    reduce
+        ``"prod"``, ``"mean"``, ``"amax"`` or ``"amin"``.
+    include_self
+        As for :func:`scatter_reduce`.
+    """
+    name = "index_reduce"
+    if reduce not in _REDUCTIONS[1:]:
+        raise RuntimeError(takes(name, "reduce", f"one of {', '.join(map(repr, _REDUCTIONS[1:]))}", repr(reduce)))
+    d = dimension(dim, input._data.ndim, name)
+    integer(index, name)
+    if index._data.ndim > 1:
+        raise IndexError(takes(name, "index", "a vector of positions", f"shape {tuple(index.shape)}"))
+    if source.dtype is not input.dtype:
+        raise RuntimeError(takes(name, "source", f"the dtype of `input`, {input.dtype}", source.dtype))
+    if not input._data.ndim:
+        x, s = input.reshape(1), source.reshape(1)
+        return index_reduce(x, 0, index, s, reduce, include_self=include_self).reshape(())
+    expected = (*input._data.shape[:d], index._data.size, *input._data.shape[d + 1 :])
+    if source._data.shape != expected:
+        raise RuntimeError(takes(name, "source", f"shape {expected}", f"shape {tuple(source.shape)}"))
+    within(index, input._data.shape[d], name, IndexError)
+    line = [-1 if i == d else 1 for i in range(len(expected))]
+    places = index.reshape(line).expand(*expected)
+    return scatter_reduce(input, d, places, source, reduce, include_self=include_self)
+
+
+@method
+def index_reduce_(
+    self: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    """In-place version of :func:`index_reduce`."""
+    was = stand_in(self)
+    result = index_reduce(was, dim, index, source, reduce, include_self=include_self)
+    return assign(self, result, "index_reduce_", was)
 
 
 def _neutral(reduce: str, x: Tensor) -> Any:

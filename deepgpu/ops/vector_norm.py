@@ -7,12 +7,14 @@ from typing import Any
 
 from deepgpu import dtypes
 from deepgpu.errors import takes
+from deepgpu.ops.assign import assign, stand_in
 from deepgpu.ops.cast import cast
-from deepgpu.ops.dims import dimensions
+from deepgpu.ops.dims import dimension, dimensions
 from deepgpu.ops.extrema import amax, amin
 from deepgpu.ops.op import op
 from deepgpu.ops.reduction import Reduction, accumulator, sum
-from deepgpu.tensor import Tensor
+from deepgpu.ops.selection import where
+from deepgpu.tensor import Tensor, method
 
 
 @op(method=True)
@@ -40,6 +42,44 @@ def norm(
     if order == 1:
         return sum(magnitude, dims, keepdim)
     return sum(magnitude**order, dims, keepdim) ** (1 / order)
+
+
+EPS = 1e-7
+"""What PyTorch adds to the norms that it divides by."""
+
+
+@op(method=True)
+def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+    """Each position of a dimension scaled down so that its p-norm is at most ``maxnorm``.
+
+    Parameters
+    ----------
+    p
+        A positive number.
+    dim
+        The dimension whose positions are slices with a norm each.
+    maxnorm
+        Slices of a smaller norm stay as they are.
+    """
+    name = "renorm"
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(takes(name, "input", "a floating-point tensor", input.dtype))
+    if input._data.ndim < 2:
+        raise RuntimeError(takes(name, "input", "at least 2 dimensions", f"shape {tuple(input.shape)}"))
+    if not p > 0:
+        raise RuntimeError(takes(name, "p", "a positive number", p))
+    if not maxnorm >= 0:
+        raise RuntimeError(takes(name, "maxnorm", "a number that is not negative", maxnorm))
+    d = dimension(dim, input._data.ndim, name)
+    norms = norm(input, p, [i for i in range(input._data.ndim) if i != d], keepdim=True)
+    return input * where(norms > maxnorm, maxnorm / (norms + EPS), 1.0)
+
+
+@method
+def renorm_(self: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+    """In-place version of :func:`renorm`."""
+    was = stand_in(self)
+    return assign(self, renorm(was, p, dim, maxnorm), "renorm_", was)
 
 
 class VectorNorm2(Reduction):

@@ -1,6 +1,8 @@
 """deepgpu.ops.placement against PyTorch."""
 
+import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,6 +93,33 @@ def reduction_errors(make: Maker) -> Iterator[Failure]:
     )
 
 
+def rows_reduced(make: Maker) -> Iterator[Sample]:
+    index = np.array([2, 0, 2])
+    for how in ("prod", "mean", "amax", "amin"):
+        for include in (True, False):
+            x = make.values(make.distinct(4, 2) + 0.1)
+            yield Sample(x, 0, index, make.values(make.distinct(3, 2) * 2 + 3.05), how, include_self=include)
+        x = make.values(make.distinct(2, 4) + 0.1)
+        yield Sample(x, -1, np.array([1], np.int32), make.distinct(2, 1) * 2, reduce=how)
+        yield Sample(x, 0, np.zeros(0, np.int64), make(0, 4), how)
+
+
+def row_errors(make: Maker) -> Iterator[Failure]:
+    x, two = make(3, 2), np.array([0, 1])
+    yield Failure(Sample(x, 0, two, make(2, 2), "sum"), "`index_reduce`: `reduce` takes.*'sum'")
+    yield Failure(Sample(x, 0, two[None], make(2, 2), "mean"), "`index_reduce`: `index` takes a vector")
+    yield Failure(Sample(x, 0, two, make(3, 2), "mean"), r"`index_reduce`: `source` takes shape \(2, 2\)")
+    yield Failure(Sample(x, 0, two + 2, make(2, 2), "mean"), "`index_reduce`: `index` takes positions 0..2")
+    yield Failure(Sample(x, 0, two, np.ones((2, 2), np.float32), "amax"), "`index_reduce`: `source` takes.*float32")
+
+
+def their_index_reduce(*args: Any, **kwargs: Any) -> Any:
+    """PyTorch's, without its warning that it is a beta."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.index_reduce(*args, **kwargs)
+
+
 def selected(make: Maker) -> Iterator[Sample]:
     yield Sample(make(3, 4), make(4), 0, 1)
     yield Sample(make(3, 4), make(3), -1, -2)
@@ -122,6 +151,15 @@ ENTRIES = [
         domain=(0.5, 2.0),
         skip={"inplace": "the result of a reduction is tested out of place"},
     ),
+    OpEntry(
+        "index_reduce",
+        rows_reduced,
+        row_errors,
+        reference=their_index_reduce,
+        dtypes=DTYPES[:2],
+        layouts=("transposed",),
+        skip={"inplace": "tested below: PyTorch's warns that it is a beta"},
+    ),
     OpEntry("select_scatter", selected, dtypes=DTYPES, layouts=("transposed",)),
     OpEntry("slice_scatter", sliced, dtypes=DTYPES, layouts=("transposed",)),
     OpEntry("diagonal_scatter", on_diagonal, dtypes=DTYPES, layouts=("transposed",)),
@@ -130,6 +168,21 @@ ENTRIES = [
 
 class TestPlacement(OpTests):
     entries = ENTRIES
+
+
+@pytest.mark.filterwarnings("ignore:index_reduce")
+@pytest.mark.parametrize("how", ["prod", "mean", "amax"])
+def test_index_reduce_in_place(how: str) -> None:
+    grads = []
+    for lib in (torch, dg):
+        x = lib.tensor([[1.0, 2.5], [3.0, -1.0]], dtype=lib.float64).requires_grad_()
+        source = lib.tensor([[2.0, 0.5], [4.0, 3.0]], dtype=lib.float64).requires_grad_()
+        y = x.clone()
+        assert y.index_reduce_(0, lib.tensor([1, 1]), source, how) is y
+        (y * y).sum().backward()
+        grads.append([t.detach().numpy() for t in (y, x.grad, source.grad)])
+    for expected, actual in zip(*grads, strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(3, 3), (3, 5), (7, 3), (2, 2, 2)])

@@ -70,6 +70,9 @@ NOT_TAKEN = {
 # Where PyTorch documents no signature, or one that differs from what it takes.
 DOCUMENTED: dict[str, set[str]] = {
     "index_put": {"input", "indices", "values", "accumulate"},
+    "fractional_max_pool2d": {
+        *("input", "kernel_size", "output_size", "output_ratio", "return_indices", "_random_samples"),
+    },
     "logsigmoid": {"input"},
     "logsumexp": {"input", "dim", "keepdim"},
     "masked_fill": {"input", "mask", "value"},

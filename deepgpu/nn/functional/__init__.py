@@ -53,6 +53,7 @@ from deepgpu.ops.ctc import ctc_loss
 from deepgpu.ops.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from deepgpu.ops.einsum import bilinear
 from deepgpu.ops.embedding import embedding, embedding_bag
+from deepgpu.ops.fractional_pool import fractional_max_pool2d
 from deepgpu.ops.grid_sample import affine_grid, grid_sample
 from deepgpu.ops.im2col import fold, unfold
 from deepgpu.ops.interpolation import interpolate, upsample

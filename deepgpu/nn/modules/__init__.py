@@ -27,10 +27,11 @@ from deepgpu.nn.modules.activation import (
     Tanhshrink,
     Threshold,
 )
+from deepgpu.nn.modules.adaptive import AdaptiveLogSoftmaxWithLoss
 from deepgpu.nn.modules.attention import (
     MultiheadAttention,
 )
-from deepgpu.nn.modules.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
+from deepgpu.nn.modules.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d, SyncBatchNorm
 from deepgpu.nn.modules.container import ModuleDict, ModuleList, Sequential
 from deepgpu.nn.modules.conv import Conv2d
 from deepgpu.nn.modules.conv_nd import (
@@ -139,7 +140,7 @@ from deepgpu.nn.modules.pool_nd import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
-from deepgpu.nn.modules.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
+from deepgpu.nn.modules.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, FractionalMaxPool2d, MaxPool2d
 from deepgpu.nn.modules.rnn import (
     GRU,
     LSTM,
@@ -191,6 +192,7 @@ __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
+    "AdaptiveLogSoftmaxWithLoss",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
@@ -230,6 +232,7 @@ __all__ = [
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",
+    "FractionalMaxPool2d",
     "GRUCell",
     "Gaussian",
     "GaussianNLLLoss",
@@ -320,6 +323,7 @@ __all__ = [
     "Softshrink",
     "Softsign",
     "Step",
+    "SyncBatchNorm",
     "Tanh",
     "Tanhshrink",
     "Threshold",

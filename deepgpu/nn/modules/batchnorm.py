@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deepgpu import dtypes
+from deepgpu.errors import takes
 from deepgpu.nn import functional as F, init
 from deepgpu.nn.modules.module import Module
 from deepgpu.nn.parameter import Parameter
@@ -146,3 +147,61 @@ class BatchNorm2d(_BatchNorm):
 class BatchNorm3d(_BatchNorm):
     __doc__ = f"For ``(N, C, D, H, W)``. {_BatchNorm.__doc__}"
     _ndims = (5,)
+
+
+class SyncBatchNorm(_BatchNorm):
+    __doc__ = f"""For inputs of two dimensions or more, in every process of a group together.
+
+    Here there is one process, whose batch is the whole: the same as the other batch norms. ``process_group`` takes
+    None.
+
+    {_BatchNorm.__doc__}
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        process_group: None = None,
+        device: Any = None,
+        dtype: dtypes.dtype | None = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        if process_group is not None:
+            raise ValueError(takes("SyncBatchNorm", "process_group", "None: there is one process", process_group))
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() < 2:
+            raise ValueError(f"expected at least 2D input (got {input.dim()}D input)")
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Module, process_group: None = None) -> Module:
+        """The module with every batch norm in it, at any depth, replaced; parameters and statistics stay the same.
+
+        Parameters
+        ----------
+        module
+            A batch norm, or what contains some. It is modified, unless it is a batch norm itself.
+        """
+        made = module
+        if isinstance(module, (BatchNorm1d, BatchNorm2d, BatchNorm3d)):
+            made = cls(
+                module.num_features,
+                module.eps,
+                module.momentum,
+                module.affine,
+                module.track_running_stats,
+                process_group,
+                bias=module.bias is not None,
+            )
+            made._parameters.update(module._parameters)
+            made._buffers.update(module._buffers)
+            made.training = module.training
+        for name, child in module.named_children():
+            made.add_module(name, cls.convert_sync_batchnorm(child, process_group))
+        return made

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from deepgpu.errors import takes
 from deepgpu.nn import functional as F
 from deepgpu.nn.modules.module import Module
+from deepgpu.ops.conv import pair
 from deepgpu.tensor import Tensor
 
 Size = int | Sequence[int]
@@ -126,3 +128,46 @@ class AdaptiveMaxPool2d(Module):
 
     def extra_repr(self) -> str:
         return f"output_size={self.output_size}"
+
+
+class FractionalMaxPool2d(Module):
+    """The maximum of windows at random places; see :func:`deepgpu.nn.functional.fractional_max_pool2d`.
+
+    Parameters
+    ----------
+    kernel_size, output_size, output_ratio, return_indices
+        As for the function; either ``output_size`` or ``output_ratio``, which lies between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If both are given, or none, or the ratio is not between 0 and 1.
+    """
+
+    def __init__(
+        self,
+        kernel_size: int | Sequence[int],
+        output_size: int | Sequence[int] | None = None,
+        output_ratio: float | Sequence[float] | None = None,
+        return_indices: bool = False,
+        _random_samples: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        name = type(self).__name__
+        if (output_size is None) == (output_ratio is None):
+            got = f"{output_size} and {output_ratio}"
+            raise ValueError(takes(name, "output_size", "a size, or None if `output_ratio` is given", got))
+        self.kernel_size = pair(kernel_size, name, "kernel_size")
+        self.return_indices = return_indices
+        self.register_buffer("_random_samples", _random_samples)
+        self.output_size = None if output_size is None else pair(output_size, name, "output_size")
+        self.output_ratio: tuple[float, ...] | None = None
+        if output_ratio is not None:
+            self.output_ratio = tuple(output_ratio) if isinstance(output_ratio, Sequence) else (output_ratio,) * 2
+            if not all(0 < r < 1 for r in self.output_ratio):
+                raise ValueError(takes(name, "output_ratio", "numbers between 0 and 1", output_ratio))
+
+    def forward(self, input: Tensor) -> Any:
+        return F.fractional_max_pool2d(
+            input, self.kernel_size, self.output_size, self.output_ratio, self.return_indices, self._random_samples
+        )
