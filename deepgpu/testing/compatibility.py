@@ -49,6 +49,9 @@ DIFFERENT = {
     "optim.Adam": "`foreach` and `fused` change nothing: a step is one kernel call",
     "optim.AdamW": "`foreach` and `fused` change nothing: a step is one kernel call",
     "optim.SGD": "`foreach` and `fused` change nothing: a step is one kernel call",
+    "nn.SyncBatchNorm": "one process, so it is the other batch norms; runs on the CPU too",
+    "nn.UninitializedParameter": "`deepgpu.save` does not take it: call the lazy module first",
+    "nn.UninitializedBuffer": "`deepgpu.save` does not take it: call the lazy module first",
     "use_deterministic_algorithms": "concerns floating-point sums by index on a GPU; all else is deterministic anyway",
     "utils.data.DataLoader": "has `worker_type` and `state_dict` besides; the order does not depend on the workers",
 }
@@ -79,7 +82,6 @@ ABSENT = {
     "*[a-z]Tensor|*16Tensor": ("`deepgpu.tensor(data, dtype=...)`"),
     "*DataParallel|*Distributed*": "one process, one device",
     "utils.data.*DataPipe*|utils.data.*": "data pipes; use `IterableDataset`",
-    "nn.Lazy*|nn.Uninitialized*": "give the sizes; `deepgpu summary` shows them",
     "Tensor.is_*": "there is no such kind of tensor: everything is a strided tensor on the CPU or a GPU",
     "nn.functional.*_with_indices": "`return_indices=True`",
     "nn.utils.fuse_*": "kernels fuse batch norm on their own",

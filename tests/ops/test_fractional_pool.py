@@ -70,5 +70,5 @@ def test_layer() -> None:
         np.testing.assert_array_equal(actual.numpy(), expected.numpy())
     for nn in (torch.nn, dg.nn):
         for wrong in ({}, {"output_size": 3, "output_ratio": 0.5}, {"output_ratio": 1.5}):
-            with pytest.raises(ValueError):
+            with pytest.raises(ValueError, match=r"output|pooling ratio"):
                 nn.FractionalMaxPool2d(2, **wrong)
