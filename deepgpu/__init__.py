@@ -521,6 +521,7 @@ from deepgpu.ops.statistics import (
     std_mean,
     var_mean,
 )
+from deepgpu.ops.strided import as_strided
 from deepgpu.ops.trigonometry import (
     acos,
     acosh,

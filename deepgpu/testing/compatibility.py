@@ -37,6 +37,12 @@ DIFFERENT = {
     "Tensor.pin_memory": "`device` is not looked at",
     "Tensor.record_stream": "keeps the memory for the work that the stream has at the call, so call it afterwards",
     "Tensor.layout": 'the string `"strided"`',
+    "as_strided": (
+        "a view on the CPU, a copy on a GPU; offsets count from the tensor's first element, whose memory has no gaps"
+    ),
+    "Tensor.as_strided": (
+        "a view on the CPU, a copy on a GPU; offsets count from the tensor's first element, whose memory has no gaps"
+    ),
     "autocast": "device types `cpu` and `cuda`; reflection and replication padding keep bfloat16 on the CPU",
     "cuda.CUDAGraph": "random numbers and the step counts of Adam cannot be captured; SGD can",
     "cuda.get_rng_state": "one stream of random numbers for all devices, drawn by the host",
