@@ -202,6 +202,7 @@ from deepgpu.ops.conv_nd import (
 from deepgpu.ops.conv_transpose import (
     conv_transpose1d,
     conv_transpose2d,
+    conv_transpose3d,
 )
 from deepgpu.ops.creation import (
     arange,
