@@ -94,7 +94,7 @@ def _prepared(input: Tensor, dim: int | None, dtype: dtypes.dtype | None, name: 
         warnings.warn(
             f"Implicit dimension choice for {name} has been deprecated. "
             "Change the call to include dim=X as an argument.",
-            stacklevel=3,
+            stacklevel=4,  # past the op, and past autocast, which lists these
         )
         dim = 0 if x._data.ndim in (0, 1, 3) else 1
     return x, dimension(dim, x._data.ndim, name)
