@@ -234,12 +234,9 @@ from deepgpu.ops.cumulative import (
     trapz,
 )
 from deepgpu.ops.decomposition import (
-    cholesky_inverse,
-    cholesky_solve,
     legacy_cholesky as cholesky,
     legacy_qr as qr,
     legacy_svd as svd,
-    pinverse,
 )
 from deepgpu.ops.dropout import (
     dropout,
@@ -463,6 +460,11 @@ from deepgpu.ops.softmax import (
     log_softmax,
     logsumexp,
     softmax,
+)
+from deepgpu.ops.solving import (
+    cholesky_inverse,
+    cholesky_solve,
+    pinverse,
 )
 from deepgpu.ops.sorting import (
     argsort,

@@ -13,17 +13,13 @@ from deepgpu.ops.decomposition import (
     cholesky,
     eigh,
     eigvalsh,
-    lstsq,
-    matrix_rank,
-    pinv,
     qr,
-    solve,
-    solve_triangular,
     svd,
     svdvals,
 )
 from deepgpu.ops.dims import dimension
 from deepgpu.ops.matmul import matmul
+from deepgpu.ops.solving import lstsq, matrix_rank, pinv, solve, solve_triangular
 from deepgpu.tensor import Tensor
 
 

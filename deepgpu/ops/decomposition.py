@@ -1,4 +1,4 @@
-"""Decompositions of matrices and the equations that they solve, under the names of ``torch.linalg``.
+"""Decompositions of matrices, under the names of ``torch.linalg``.
 
 LAPACK computes on the CPU (through NumPy), cuSOLVER on a GPU (through CuPy). Batches of matrices are in the leading
 dimensions. The derivatives are those of Giles (2008), "Collected matrix derivative results for forward and reverse mode
@@ -28,11 +28,13 @@ def casts(function: F) -> F:
     return autocast(function, function.__name__)  # type: ignore[return-value]
 
 
-def _transposed(x: Tensor) -> Tensor:
+def transposed(x: Tensor) -> Tensor:
+    """The matrices' transposes."""
     return x.transpose(-1, -2)
 
 
-def _check(name: str, A: Any, square: bool = False) -> None:
+def checked_matrix(name: str, A: Any, square: bool = False) -> None:
+    """Refuse what is no matrix of float32 or float64."""
     if not isinstance(A, Tensor):
         raise TypeError(takes(name, "A", "a tensor", type(A).__name__))
     if A._data.ndim < 2:
@@ -43,7 +45,7 @@ def _check(name: str, A: Any, square: bool = False) -> None:
         raise RuntimeError(takes(name, "A", "float32 or float64", A.dtype))
 
 
-def _applied(name: str, node: Node, *inputs: Any) -> Any:
+def applied(name: str, node: Node, *inputs: Any) -> Any:
     """Call a node; what LAPACK cannot do is an error of ours."""
     try:
         return node(*inputs)
@@ -65,13 +67,13 @@ class Cholesky(Node):
     def backward(self, g: Tensor) -> Tensor:
         (lower,) = self.saved
         inv = inverse(lower)
-        phi = (_transposed(lower) @ g).tril()
-        phi = phi - 0.5 * _diagonal(phi)
-        s = _transposed(inv) @ phi @ inv
-        return 0.5 * (s + _transposed(s))
+        phi = (transposed(lower) @ g).tril()
+        phi = phi - 0.5 * diagonal_part(phi)
+        s = transposed(inv) @ phi @ inv
+        return 0.5 * (s + transposed(s))
 
 
-def _diagonal(x: Tensor) -> Tensor:
+def diagonal_part(x: Tensor) -> Tensor:
     """A matrix with everything but its diagonal 0."""
     return x.diagonal(dim1=-2, dim2=-1).diag_embed()
 
@@ -85,9 +87,9 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     LinAlgError
         If a matrix is not positive-definite.
     """
-    _check("cholesky", A, square=True)
-    lower = _applied("cholesky", Cholesky(), _transposed(A) if upper else A)
-    return _transposed(lower) if upper else lower
+    checked_matrix("cholesky", A, square=True)
+    lower = applied("cholesky", Cholesky(), transposed(A) if upper else A)
+    return transposed(lower) if upper else lower
 
 
 # --- eigenvalues of symmetric matrices -------------------------------------------------------------------------------
@@ -105,15 +107,16 @@ class Eigh(Node):
 
     def backward(self, g_values: Tensor, g_vectors: Tensor) -> Tensor:
         values, vectors = self.saved
-        t = _transposed(vectors)
+        t = transposed(vectors)
         gaps = values.unsqueeze(-2) - values.unsqueeze(-1)
-        gaps = gaps + _ones_on_diagonal(gaps)
+        gaps = gaps + identity_like(gaps)
         inner = t @ g_vectors / gaps
-        inner = inner - _diagonal(inner) + g_values.diag_embed()
+        inner = inner - diagonal_part(inner) + g_values.diag_embed()
         return vectors @ inner @ t
 
 
-def _ones_on_diagonal(like: Tensor) -> Tensor:
+def identity_like(like: Tensor) -> Tensor:
+    """The identity matrix of this size, dtype and device."""
     return wrap(like._backend.xp.eye(like._data.shape[-1], dtype=like._data.dtype), like._backend)
 
 
@@ -133,10 +136,10 @@ def eigh(A: Tensor, UPLO: str = "L") -> EighResult:
     UPLO
         Which triangle is read: ``"L"`` or ``"U"``.
     """
-    _check("eigh", A, square=True)
+    checked_matrix("eigh", A, square=True)
     if UPLO.upper() not in ("L", "U"):
         raise RuntimeError(takes("eigh", "UPLO", "'L' or 'U'", repr(UPLO)))
-    return EighResult(*_applied("eigh", Eigh(UPLO.upper()), A))
+    return EighResult(*applied("eigh", Eigh(UPLO.upper()), A))
 
 
 @casts
@@ -162,13 +165,13 @@ class Svd(Node):
         u, s, vh = self.saved
         m, n, k = u._data.shape[-2], vh._data.shape[-1], s._data.shape[-1]
         u, gu, vh, gvh = u[..., :k], gu[..., :k], vh[..., :k, :], gvh[..., :k, :]
-        ut, v = _transposed(u), _transposed(vh)
+        ut, v = transposed(u), transposed(vh)
         squares = s * s
         gaps = squares.unsqueeze(-2) - squares.unsqueeze(-1)
-        gaps = gaps + _ones_on_diagonal(gaps)
+        gaps = gaps + identity_like(gaps)
         row, column = s.unsqueeze(-2), s.unsqueeze(-1)
-        from_u, from_v = ut @ gu, _transposed(gvh @ v)
-        inner = (from_u - _transposed(from_u)) / gaps * row + column * ((from_v - _transposed(from_v)) / gaps)
+        from_u, from_v = ut @ gu, transposed(gvh @ v)
+        inner = (from_u - transposed(from_u)) / gaps * row + column * ((from_v - transposed(from_v)) / gaps)
         total = u @ (inner + gs.diag_embed()) @ vh
         if m > k:
             total = total + (gu - u @ from_u) / row @ vh
@@ -198,8 +201,8 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> 
     driver
         Accepted for PyTorch's sake.
     """
-    _check("svd", A)
-    return SvdResult(*_applied("svd", Svd(full_matrices), A))
+    checked_matrix("svd", A)
+    return SvdResult(*applied("svd", Svd(full_matrices), A))
 
 
 @casts
@@ -238,14 +241,14 @@ class Qr(Node):
         if m >= n:
             return _qr_backward(q, r, gq, gr)
         gv = gr[..., m:]
-        gq = gq + a[..., m:] @ _transposed(gv)
+        gq = gq + a[..., m:] @ transposed(gv)
         return cat([_qr_backward(q, r[..., :m], gq, gr[..., :m]), q @ gv], -1)
 
 
 def _qr_backward(q: Tensor, r: Tensor, gq: Tensor, gr: Tensor) -> Tensor:
-    inner = r @ _transposed(gr) - _transposed(gq) @ q
-    symmetric = inner.tril() + _transposed(inner.tril(-1))
-    return (gq + q @ symmetric) @ _transposed(inverse(r))
+    inner = r @ transposed(gr) - transposed(gq) @ q
+    symmetric = inner.tril() + transposed(inner.tril(-1))
+    return (gq + q @ symmetric) @ transposed(inverse(r))
 
 
 class QrResult(NamedTuple):
@@ -265,215 +268,14 @@ def qr(A: Tensor, mode: str = "reduced") -> QrResult:
         ``"reduced"``: ``Q`` has ``min(M, N)`` columns; ``"complete"``: it is square; ``"r"``: it is empty, and there is
         no gradient.
     """
-    _check("qr", A)
+    checked_matrix("qr", A)
     if mode not in ("reduced", "complete", "r"):
         raise RuntimeError(takes("qr", "mode", "'reduced', 'complete' or 'r'", repr(mode)))
     if mode == "r":
         if A.requires_grad:
             raise RuntimeError("`qr`: mode 'r' has no gradient; use 'reduced'")
         return QrResult(A.new_empty(0), Qr("reduced")(A)[1])
-    return QrResult(*_applied("qr", Qr(mode), A))
-
-
-# --- equations -------------------------------------------------------------------------------------------------------
-
-
-class Solve(Node):
-    keep_inputs = (0,)
-    keep_outputs = (0,)
-
-    def forward(self, a: Any, b: Any) -> Any:
-        batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-        shape = (*batch, *b.shape[-2:])
-        if not np.prod(shape):
-            return self.xp.zeros(shape, b.dtype)
-        a = self.xp.broadcast_to(a, (*batch, *a.shape[-2:]))
-        return self.xp.linalg.solve(a, self.xp.broadcast_to(b, shape))
-
-    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        a, x = self.saved
-        gb = Solve()(_transposed(a), g)
-        ga = -(gb @ _transposed(x)) if self.needs_input_grad[0] else None
-        shape = (*self._batch_b, *gb._data.shape[-2:])
-        return None if ga is None else ga.sum_to_size(*a.shape), gb.sum_to_size(*shape)
-
-    def __call__(self, *inputs: Any) -> Any:
-        self._batch_b = inputs[1]._data.shape[:-2]
-        return super().__call__(*inputs)
-
-
-@casts
-def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
-    """``X`` with ``A X = B``, or with ``X A = B`` unless ``left``.
-
-    Parameters
-    ----------
-    A
-        ``(..., N, N)``
-    B
-        ``(..., N, K)``, or vectors ``(..., N)``; leading sizes broadcast.
-
-    Raises
-    ------
-    LinAlgError
-        If a matrix is singular.
-    """
-    _check("solve", A, square=True)
-    if not isinstance(B, Tensor):
-        raise TypeError(takes("solve", "B", "a tensor", type(B).__name__))
-    if B.dtype is not A.dtype:
-        raise RuntimeError(takes("solve", "B", f"the dtype of `A`, {A.dtype}", B.dtype))
-    vector = B._data.ndim == 1 or (A._data.ndim - 1 == B._data.ndim and B._data.shape == A._data.shape[:-1])
-    if vector and not left:
-        raise RuntimeError(takes("solve", "B", "matrices if `left` is False", f"vectors of shape {tuple(B.shape)}"))
-    b = B.unsqueeze(-1) if vector else B
-    n, given = A._data.shape[-1], b._data.shape[-2 if left else -1]
-    if n != given:
-        raise RuntimeError(takes("solve", "B", f"{n} {'rows' if left else 'columns'}, as `A` has", tuple(B.shape)))
-    if not left:
-        return _transposed(_applied("solve", Solve(), _transposed(A), _transposed(b)))
-    x = _applied("solve", Solve(), A, b)
-    return x.squeeze(-1) if vector else x
-
-
-@casts
-def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Tensor:
-    """:func:`solve` for triangular matrices, of which the other triangle is not read.
-
-    Parameters
-    ----------
-    unitriangular
-        Take the diagonal as 1.
-    """
-    _check("solve_triangular", A, square=True)
-    triangle = A.triu() if upper else A.tril()
-    if unitriangular:
-        triangle = triangle - _diagonal(triangle) + _ones_on_diagonal(triangle)
-    return solve(triangle, B, left=left)
-
-
-class Pinv(Node):
-    keep_inputs = (0,)
-    keep_outputs = (0,)
-
-    def __init__(self, rtol: float) -> None:
-        self.rtol = rtol
-
-    def forward(self, a: Any) -> Any:
-        if not a.size:
-            return self.xp.zeros((*a.shape[:-2], a.shape[-1], a.shape[-2]), a.dtype)
-        u, s, vh = self.xp.linalg.svd(a, full_matrices=False)
-        kept = s > self.rtol * s.max(axis=-1, keepdims=True)
-        factors = self.xp.where(kept, 1 / self.xp.where(kept, s, 1), 0).astype(a.dtype)
-        return (vh.swapaxes(-1, -2) * factors[..., None, :]) @ u.swapaxes(-1, -2)
-
-    def backward(self, g: Tensor) -> Tensor:
-        a, p = self.saved
-        pt, gt = _transposed(p), _transposed(g)
-        if a._data.shape[-2] <= a._data.shape[-1]:
-            k = gt @ p
-            kp = k @ pt
-            return -_transposed(p @ k) + kp - (a @ p) @ kp + (pt @ p) @ (gt - k @ a)
-        k = p @ gt
-        pk = pt @ k
-        return -_transposed(k @ p) + (gt - a @ k) @ p @ pt + pk - (pk @ p) @ a
-
-
-@casts
-def pinv(A: Tensor, rtol: float | None = None, *, hermitian: bool = False) -> Tensor:
-    """The pseudo-inverse (Moore-Penrose). Singular values up to ``rtol`` times the largest count as 0.
-
-    Parameters
-    ----------
-    rtol
-        By default ``max(M, N)`` times the dtype's epsilon.
-    hermitian
-        Accepted for PyTorch's sake.
-    """
-    _check("pinv", A)
-    if rtol is None:
-        rtol = max(A._data.shape[-2:]) * dtypes.finfo(A.dtype).eps
-    return _applied("pinv", Pinv(float(rtol)), A)
-
-
-class LstsqResult(NamedTuple):
-    """What :func:`lstsq` gives."""
-
-    solution: Tensor
-    residuals: Tensor
-    rank: Tensor
-    singular_values: Tensor
-
-
-@casts
-def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> LstsqResult:
-    """The ``X`` for which ``A X - B`` has the least norm, itself of least norm if there are several.
-
-    Parameters
-    ----------
-    A
-        ``(..., M, N)``
-    B
-        ``(..., M, K)``
-    rcond
-        See ``rtol`` of :func:`pinv`.
-    driver
-        ``"gels"``, ``"gelsy"``, ``"gelsd"``, ``"gelss"``: which of the results are given; by default those of gelsy.
-
-    Returns
-    -------
-    LstsqResult
-        ``solution``; ``residuals`` ``(..., K)`` if ``M > N``, all ranks are full and the driver is not gelsy, else
-        empty; ``rank`` unless the driver is gels; ``singular_values`` if it is gelsd or gelss.
-    """
-    _check("lstsq", A)
-    drivers = ("gels", "gelsy", "gelsd", "gelss")
-    if driver not in (None, *drivers):
-        raise RuntimeError(takes("lstsq", "driver", f"one of {', '.join(drivers)}", repr(driver)))
-    if not isinstance(B, Tensor) or B.dtype is not A.dtype:
-        raise RuntimeError(takes("lstsq", "B", f"a tensor of the dtype of `A`, {A.dtype}", getattr(B, "dtype", B)))
-    m, n = A._data.shape[-2:]
-    if B._data.ndim < 2 or B._data.shape[-2] != m:
-        raise RuntimeError(takes("lstsq", "B", f"matrices with {m} rows, as `A` has", f"shape {tuple(B.shape)}"))
-    solution = pinv(A, rcond) @ B
-    values = svdvals(A.detach())
-    rank = _rank(values, None, rcond, (m, n))
-    residuals, nothing = A.new_empty(0), A.new_empty(0)
-    if m > n and driver in ("gels", "gelsd", "gelss") and bool((rank == n).all()):
-        difference = A @ solution - B
-        residuals = (difference * difference).sum(-2)
-    full = driver in ("gelsd", "gelss")
-    return LstsqResult(
-        solution, residuals, rank if driver != "gels" else rank.new_empty(0), values if full else nothing
-    )
-
-
-@casts
-def matrix_rank(A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None) -> Tensor:
-    """How many singular values are larger than ``max(atol, rtol * largest)``.
-
-    Parameters
-    ----------
-    tol, atol, rtol
-        Numbers or tensors; ``tol`` is the older name of ``atol``. By default ``rtol`` is ``max(M, N)`` times the
-        dtype's epsilon, or 0 if ``atol`` is given.
-    hermitian
-        Take the sizes of eigenvalues instead, for symmetric matrices.
-    """
-    _check("matrix_rank", A, square=hermitian)
-    values = eigvalsh(A.detach()).abs() if hermitian else svdvals(A.detach())
-    return _rank(values, tol if atol is None else atol, rtol, A._data.shape[-2:])
-
-
-def _rank(values: Tensor, atol: Any, rtol: Any, shape: tuple[int, ...]) -> Tensor:
-    if not values._data.shape[-1]:
-        return values.sum(-1).long()
-    if rtol is None:
-        rtol = 0.0 if atol is not None else max(shape) * dtypes.finfo(values.dtype).eps
-    limit = values.amax(-1) * rtol
-    if atol is not None:
-        limit = limit.clamp(min=atol) if not isinstance(atol, Tensor) else limit.maximum(atol)
-    return (values > limit.unsqueeze(-1)).sum(-1)
+    return QrResult(*applied("qr", Qr(mode), A))
 
 
 # --- the older names of torch ----------------------------------------------------------------------------------------
@@ -486,7 +288,7 @@ def legacy_svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> tup
     if not compute_uv:
         m, n = input._data.shape[-2:]
         return u.new_zeros(*s.shape[:-1], m, m), s, vh.new_zeros(*s.shape[:-1], n, n)
-    return u, s, _transposed(vh)
+    return u, s, transposed(vh)
 
 
 @method(name="qr")
@@ -499,26 +301,3 @@ def legacy_qr(input: Tensor, some: bool = True) -> QrResult:
 def legacy_cholesky(input: Tensor, upper: bool = False) -> Tensor:
     """``torch.cholesky``; rather use :func:`deepgpu.linalg.cholesky`."""
     return cholesky(input, upper=upper)
-
-
-@method
-def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
-    """``torch.pinverse``; rather use :func:`deepgpu.linalg.pinv`."""
-    return pinv(input, rcond)
-
-
-@method
-def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False) -> Tensor:
-    """``X`` with ``A X = input``, given the Cholesky factor of ``A``."""
-    _check("cholesky_solve", L, square=True)
-    lower = _transposed(L) if upper else L
-    half = solve_triangular(lower, input, upper=False)
-    return solve_triangular(_transposed(lower), half, upper=True)
-
-
-@method
-def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
-    """The inverse of ``A``, given its Cholesky factor."""
-    _check("cholesky_inverse", L, square=True)
-    inv = inverse((_transposed(L) if upper else L).tril())
-    return _transposed(inv) @ inv
