@@ -102,6 +102,17 @@ def training_loop(data):
         np.testing.assert_array_equal(data["resumed"][name], weights, err_msg=name)
 
 
+def complexity(data):
+    from scipy.stats import spearmanr
+
+    layers = {(c.net, c.name): c for c in data["layers"]}
+    first = layers["alexnet", "classifier.1"]
+    assert first.flops == 4 * 2 * 9216 * 4096
+    assert first.bytes == 4 * (9216 * 4096 + 4096 + 4 * (9216 + 4096))
+    assert layers["resnet18", "conv1"].flops == 4 * 2 * 112 * 112 * 64 * 3 * 7 * 7
+    assert spearmanr(data["predicted"], [c.seconds for c in data["layers"]])[0] > 0.85
+
+
 SLOW = pytest.mark.full  # more than about 8 seconds
 SUBJECTS = {
     "01_perceptron": (perceptron, ()),
@@ -113,6 +124,7 @@ SUBJECTS = {
     "07_depth": (depth, SLOW),
     "08_convolution": (convolution, SLOW),
     "09_training_loop": (training_loop, SLOW),
+    "13_complexity": (complexity, SLOW),
 }
 
 
