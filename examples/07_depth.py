@@ -7,6 +7,10 @@ sawtooth 2^k times. Of the sawtooth's 2^k + 1 stretches above and below the line
 the others that lie between two crossings every second one is on the wrong side. So at least (2^k - 2p) / 2 are, and
 each adds 2^-k / 4 to the L1 distance, the two at the ends half of that: the distance is at least (1 - 2p / 2^k) / 8 -
 2^-k / 4.
+
+On real images nothing of the kind is proved, and little is seen at this size: one wide layer of convolutions and three
+narrow ones with as many parameters come out within a few points of each other, and which is ahead depends on the
+set-up. What depth does there takes more of it: see the residual nets.
 """
 
 from typing import Any
@@ -94,7 +98,8 @@ def study(s: Study) -> dict[str, Any]:
         scores[name] = accuracy(net, test, s.device)
     measured = "; ".join(f"{n} {100 * scores[n]:.1f} % ({sizes[n]:,} parameters)" for n in nets)
     equal = abs(sizes["deep"] / sizes["shallow"] - 1) < 0.02
-    s.found("Fashion-MNIST: three 3x3 convolutions beat one", measured, equal and scores["deep"] > scores["shallow"])
+    close = abs(scores["deep"] - scores["shallow"]) < 0.04
+    s.found("Fashion-MNIST: one layer and three are within 4 points", measured, equal and close)
     with s.figure(1, 2, (10, 3)) as axes:
         curves, bars = axes[0]
         curves.plot(x, sawtooth(x), lw=0.6, label=f"sawtooth = {K} layers of 2")
