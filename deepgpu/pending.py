@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from deepgpu import dtypes
-from deepgpu.backends.base import Array, Backend, Unfinished
+from deepgpu.backends.base import Array, Backend, Convolution, Unfinished
 from deepgpu.tensor import Size, Tensor, wrap
 from deepgpu.version import Version
 
@@ -28,7 +28,7 @@ WORTH = 1 << 15
 class Origin:
     """A convolution that several pending tensors may be made of; it is to be computed once for all of them."""
 
-    def __init__(self, image: Unfinished) -> None:
+    def __init__(self, image: Convolution) -> None:
         self.image = image
         self.computed: Array | None = None
         self.holders: list[weakref.ref[Pending]] = []
@@ -69,7 +69,7 @@ class Recipe:
 
     def normalised(self, *statistics: Any) -> Recipe | None:
         """The recipe of the batch norm by given statistics; None if there is none."""
-        if self.residual is not None or self.limits is not None:
+        if not isinstance(self.image, Convolution) or self.residual is not None or self.limits is not None:
             return None
         image = self.image.normalised(*statistics)
         return None if image is None else Recipe(image, origin=self.origin)
@@ -100,7 +100,7 @@ class Recipe:
     def carry_out(self, holding: Recipe) -> Array:
         """Compute the array, always a new one; ``holding`` is the recipe of the tensor that this is for."""
         image, origin = self.image, self.origin
-        if origin is not None:
+        if origin is not None and isinstance(image, Convolution):
             if origin.computed is None and origin.is_shared(holding):
                 origin.computed = origin.image()
             if origin.computed is not None:

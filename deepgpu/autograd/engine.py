@@ -59,9 +59,8 @@ def run(
         if before is None:
             slots[nr] = grad
         elif not create_graph and has_references(before, 2) and _can_hold_sum(before, grad):
-            before._backend.accumulate(
-                before._data, grad._data
-            )  # nothing but the slot and the variable here refers to the tensor
+            # nothing but the slot and the variable here refers to the tensor
+            before._backend.accumulate(before._data, grad._data)
         else:
             slots[nr] = before + grad
 

@@ -47,22 +47,26 @@ class Unfinished(ABC):
     def reads(self) -> tuple[Array, ...]:
         """The arrays that it will be computed from, where they are no copies."""
 
-    def normalised(
-        self, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
-    ) -> Unfinished | None:
-        """This image after batch normalisation by given statistics; None if that cannot be left open too."""
-        return None
-
-    def onto(self, image: Array) -> Unfinished:
-        """What is left to do, where the image itself has been computed after all."""
-        raise NotImplementedError
-
     @abstractmethod
     def __call__(self, residual: Array | None = None, low: float = math.nan, high: float = math.nan) -> Array:
         """``min(max(image + residual, low), high)``; a limit that is NaN limits nothing.
 
         The residual has the image's shape and dtype. Every step is rounded as if it were a pass of its own.
         """
+
+
+class Convolution(Unfinished):
+    """A convolution that is yet to be computed, and perhaps the batch normalisation of it."""
+
+    @abstractmethod
+    def normalised(
+        self, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
+    ) -> Convolution | None:
+        """With a batch normalisation by given statistics; None if it has one already."""
+
+    @abstractmethod
+    def onto(self, image: Array) -> Unfinished:
+        """What follows the convolution, where ``image``, its result, has been computed after all."""
 
 
 class Normalisation(Unfinished):
@@ -175,7 +179,7 @@ class Backend(ABC):
 
     def conv2d_unfinished(
         self, x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
-    ) -> Unfinished | None:
+    ) -> Convolution | None:
         """The same left open; None where that saves nothing."""
         return None
 

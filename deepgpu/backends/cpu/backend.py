@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from deepgpu.backends.base import Array, Normalisation, Pair, Unfinished
+from deepgpu.backends.base import Array, Convolution, Normalisation, Pair
 from deepgpu.backends.composed import ComposedBackend
 from deepgpu.backends.cpu import (
     accumulate,
@@ -66,7 +66,7 @@ class CPUBackend(ComposedBackend):
 
     def conv2d_unfinished(
         self, x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
-    ) -> Unfinished | None:
+    ) -> Convolution | None:
         return conv.unfinished(x, w, bias, stride, padding, dilation, groups)
 
     def conv2d_dgrad(

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from deepgpu.backends.base import Array, Pair, Unfinished
+from deepgpu.backends.base import Array, Convolution, Pair, Unfinished
 from deepgpu.backends.cpu import batchnorm, memory
 
 ALGORITHMS = ("winograd", "depthwise", "direct", "im2col")
@@ -116,7 +116,7 @@ IDENTITY = np.array([[0], [1], [0]], np.float32)
 """Centre, scale and shift of a channel that is not normalised."""
 
 
-class CPUConvolution(Unfinished):
+class CPUConvolution(Convolution):
     """A convolution whose kernel will also normalise, add and limit, while the image is in cache."""
 
     def __init__(
@@ -145,7 +145,7 @@ class CPUConvolution(Unfinished):
 
     def normalised(
         self, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
-    ) -> Unfinished | None:
+    ) -> Convolution | None:
         if self.factors is not None:
             return None
         factors = batchnorm.factors(np.empty((0, self.shape[1]), np.float32), weight, bias, mean, var, eps)
@@ -170,7 +170,7 @@ class CPUConvolution(Unfinished):
 
 def unfinished(
     x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
-) -> Unfinished | None:
+) -> Convolution | None:
     """See :meth:`deepgpu.backends.base.Backend.conv2d_unfinished`."""
     if x.dtype != np.float32 or _forced.get() is not None:
         return None
