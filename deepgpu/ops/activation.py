@@ -6,24 +6,19 @@ import math
 from typing import Any
 
 from deepgpu import dtypes
-from deepgpu.autograd.grad_mode import no_grad
 from deepgpu.autograd.node import Node
 from deepgpu.backends.base import Normalisation
 from deepgpu.backends.precision import rounded, widened
 from deepgpu.errors import takes
 from deepgpu.ops.broadcast import unbroadcast
 from deepgpu.ops.dims import dimension
-from deepgpu.ops.formula import FusedGradient
 from deepgpu.ops.op import op
 from deepgpu.ops.selection import where
 from deepgpu.pending import Recipe, worthwhile
-from deepgpu.tensor import Tensor, wrap
+from deepgpu.tensor import Tensor
 
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
-
-TANH_GELU_SCALE = math.sqrt(2 / math.pi)
-TANH_GELU_CUBE = 0.044715
 
 
 class Limiting(Node):
@@ -119,6 +114,8 @@ class Elementwise(Node):
 
 
 class LeakyRelu(Elementwise):
+    """``x`` where positive, else ``negative_slope x``."""
+
     def __init__(self, negative_slope: float) -> None:
         self.negative_slope = negative_slope
 
@@ -196,80 +193,9 @@ class Elu(Elementwise):
         return where(x > 0, self.scale, bent)
 
 
-class Gated(Elementwise):
-    """``x`` times a gate between 0 and 1: one kernel where the device has it."""
-
-    kernel: str
-
-    def forward(self, x: Any) -> Any:
-        y = self.backend.gated(self.kernel, x)
-        return super().forward(x) if y is None else y
-
-    def backward(self, g: Tensor) -> Tensor:
-        (x,) = self.saved
-        return GatedGrad(self)(g, x)
-
-
-class GatedGrad(FusedGradient):
-    """``g`` times the slope."""
-
-    keep_inputs = (0, 1)
-
-    def __init__(self, activation: Gated) -> None:
-        self.activation = activation
-
-    def forward(self, g: Any, x: Any) -> Any:
-        gx = self.backend.gated_backward(self.activation.kernel, g, x)
-        if gx is not None:
-            return gx
-        with no_grad():
-            return self.formula(wrap(g, self.backend), wrap(x, self.backend))[0]._data
-
-    def formula(self, g: Tensor, x: Tensor) -> tuple[Tensor]:
-        return (g * self.activation.slope(x),)
-
-
-class Gelu(Gated):
-    """``x Phi(x)``, with the slope ``Phi(x) + x phi(x)``."""
-
-    kernel = "gelu"
-
-    def value(self, x: Any) -> Any:
-        return x * 0.5 * (self.backend.erf(self.xp.asarray(x * math.sqrt(0.5))) + 1)
-
-    def slope(self, x: Tensor) -> Tensor:
-        density = (x * x * -0.5).exp() * (1 / math.sqrt(2 * math.pi))
-        return ((x * math.sqrt(0.5)).erf() + 1) * 0.5 + x * density
-
-
-class TanhGelu(Gated):
-    """``0.5 x (1 + tanh(u))`` with ``u = sqrt(2/pi) (x + 0.044715 x^3)``."""
-
-    kernel = "tanh_gelu"
-
-    def value(self, x: Any) -> Any:
-        u = TANH_GELU_SCALE * (x + TANH_GELU_CUBE * x * x * x)
-        return 0.5 * x * (self.xp.tanh(u) + 1)
-
-    def slope(self, x: Tensor) -> Tensor:
-        square = x * x
-        t = (x * (square * TANH_GELU_CUBE + 1) * TANH_GELU_SCALE).tanh()
-        inner = (square * (3 * TANH_GELU_CUBE) + 1) * TANH_GELU_SCALE
-        return (t + 1) * 0.5 + x * (1 - t * t) * inner * 0.5
-
-
-class Silu(Gated):
-    kernel = "silu"
-
-    def value(self, x: Any) -> Any:
-        return x / (self.xp.exp(-x) + 1)
-
-    def slope(self, x: Tensor) -> Tensor:
-        s = x.sigmoid()
-        return s * (x * (1 - s) + 1)
-
-
 class Mish(Elementwise):
+    """``x tanh(softplus(x))`` (Misra, arXiv 1908.08681)."""
+
     def value(self, x: Any) -> Any:
         return x * self.xp.tanh(self.xp.log1p(self.xp.exp(x)))
 
@@ -279,6 +205,8 @@ class Mish(Elementwise):
 
 
 class Softplus(Elementwise):
+    """``log(1 + exp(beta x)) / beta``, and ``x`` where ``beta x`` is above the threshold."""
+
     def __init__(self, beta: float, threshold: float) -> None:
         self.beta = beta
         self.threshold = threshold
@@ -293,6 +221,8 @@ class Softplus(Elementwise):
 
 
 class LogSigmoid(Elementwise):
+    """``-log(1 + exp(-x))``, with the slope ``sigmoid(-x)``."""
+
     def value(self, x: Any) -> Any:
         return self.xp.minimum(x, 0) - self.xp.log1p(self.xp.exp(-self.xp.abs(x)))
 
@@ -301,6 +231,8 @@ class LogSigmoid(Elementwise):
 
 
 class Hardsigmoid(Elementwise):
+    """``min(max(x + 3, 0), 6) / 6``; the slope is 1/6 between the limits."""
+
     def value(self, x: Any) -> Any:
         return self.xp.clip(x + 3, 0, 6) / 6
 
@@ -309,17 +241,8 @@ class Hardsigmoid(Elementwise):
         return (g / 6).masked_fill((x <= -3) | (x >= 3), 0.0)
 
 
-class Hardswish(Gated):
-    kernel = "hardswish"
-
-    def value(self, x: Any) -> Any:
-        return x * self.xp.clip(x + 3, 0, 6) / 6
-
-    def slope(self, x: Tensor) -> Tensor:
-        return where(x < 3, (x / 3 + 0.5).masked_fill(x <= -3, 0.0), 1.0)
-
-
-def _floating(input: Tensor, name: str) -> Tensor:
+def floating(input: Tensor, name: str) -> Tensor:
+    """The tensor, refused if it is of integers."""
     if not input.dtype.is_floating_point:
         raise RuntimeError(takes(name, "input", "a floating-point tensor", input.dtype))
     return input
@@ -340,7 +263,7 @@ def relu(input: Tensor) -> Tensor:
 @op
 def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """``input`` where positive, else ``negative_slope * input``."""
-    return LeakyRelu(negative_slope)(_floating(input, "leaky_relu"))
+    return LeakyRelu(negative_slope)(floating(input, "leaky_relu"))
 
 
 @op(method=True)
@@ -354,7 +277,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     weight
         One slope, or ``(C,)``: one a channel.
     """
-    if _floating(input, "prelu")._data.dtype != weight._data.dtype:
+    if floating(input, "prelu")._data.dtype != weight._data.dtype:
         raise RuntimeError(takes("prelu", "weight", f"the dtype of `input`, {input.dtype}", weight.dtype))
     channels = input._data.shape[1] if input._data.ndim > 1 else 1
     if weight._data.ndim > 1 or weight._data.size not in (1, channels):
@@ -385,7 +308,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tens
 @op
 def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
     """``input`` where positive, else ``alpha * (exp(input) - 1)`` (Clevert et al., arXiv 1511.07289)."""
-    return Elu(alpha)(_floating(input, "elu"))
+    return Elu(alpha)(floating(input, "elu"))
 
 
 @op
@@ -393,57 +316,31 @@ def celu(input: Tensor, alpha: float = 1.0) -> Tensor:
     """``input`` where positive, else ``alpha * (exp(input / alpha) - 1)`` (Barron, arXiv 1704.07483)."""
     if alpha == 0:
         raise RuntimeError(takes("celu", "alpha", "a number other than 0", alpha))
-    return Elu(alpha, input_scale=1 / alpha)(_floating(input, "celu"))
+    return Elu(alpha, input_scale=1 / alpha)(floating(input, "celu"))
 
 
 @op
 def selu(input: Tensor) -> Tensor:
     """The self-normalising ELU of Klambauer et al. 2017 (arXiv 1706.02515)."""
-    return Elu(SELU_ALPHA, SELU_SCALE)(_floating(input, "selu"))
-
-
-@op
-def gelu(input: Tensor, approximate: str = "none") -> Tensor:
-    """``input * Phi(input)``, Phi the normal distribution function (Hendrycks & Gimpel, arXiv 1606.08415).
-
-    Parameters
-    ----------
-    approximate
-        ``"tanh"`` takes the paper's approximation of Phi by a tanh.
-    """
-    if approximate not in ("none", "tanh"):
-        raise RuntimeError(takes("gelu", "approximate", "'none' or 'tanh'", repr(approximate)))
-    return (Gelu() if approximate == "none" else TanhGelu())(_floating(input, "gelu"))
-
-
-@op
-def silu(input: Tensor) -> Tensor:
-    """``input * sigmoid(input)``, also called swish (arXiv 1606.08415)."""
-    return Silu()(_floating(input, "silu"))
+    return Elu(SELU_ALPHA, SELU_SCALE)(floating(input, "selu"))
 
 
 @op
 def mish(input: Tensor) -> Tensor:
     """``input * tanh(softplus(input))`` (Misra, arXiv 1908.08681)."""
-    return Mish()(_floating(input, "mish"))
+    return Mish()(floating(input, "mish"))
 
 
 @op
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """``log(1 + exp(beta * input)) / beta``; the identity where ``beta * input > threshold``."""
-    return Softplus(beta, threshold)(_floating(input, "softplus"))
+    return Softplus(beta, threshold)(floating(input, "softplus"))
 
 
 @op
 def hardsigmoid(input: Tensor) -> Tensor:
     """``clamp(input + 3, 0, 6) / 6``; its gradient is 0 at -3 and 3."""
-    return Hardsigmoid()(_floating(input, "hardsigmoid"))
-
-
-@op
-def hardswish(input: Tensor) -> Tensor:
-    """``input * clamp(input + 3, 0, 6) / 6`` (MobileNetV3, arXiv 1905.02244)."""
-    return Hardswish()(_floating(input, "hardswish"))
+    return Hardsigmoid()(floating(input, "hardsigmoid"))
 
 
 @op
@@ -461,7 +358,7 @@ def tanhshrink(input: Tensor) -> Tensor:
 @op
 def logsigmoid(input: Tensor) -> Tensor:
     """``log(sigmoid(input))``, without overflow or loss of digits."""
-    return LogSigmoid()(_floating(input, "logsigmoid"))
+    return LogSigmoid()(floating(input, "logsigmoid"))
 
 
 @op
@@ -485,4 +382,4 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     if input._data.shape[dim] % 2:
         raise RuntimeError(takes("glu", "input", f"an even size in dimension {dim}", f"shape {tuple(input.shape)}"))
     half = input._data.shape[dim] // 2
-    return _floating(input, "glu").narrow(dim, 0, half) * input.narrow(dim, half, half).sigmoid()
+    return floating(input, "glu").narrow(dim, 0, half) * input.narrow(dim, half, half).sigmoid()

@@ -40,6 +40,8 @@ class Binary(Node):
 
 
 class Add(Binary):
+    """``a + b``; the gradient goes to both as it is."""
+
     op = "add"
     fuses = True
 
@@ -61,6 +63,8 @@ class Add(Binary):
 
 
 class Sub(Binary):
+    """``a - b``; the gradient goes to ``b`` with its sign changed."""
+
     op = "sub"
 
     def compute(self, a: Any, b: Any) -> Any:
@@ -71,6 +75,8 @@ class Sub(Binary):
 
 
 class Mul(Binary):
+    """``a b``, with the partial derivatives ``b`` and ``a``."""
+
     op = "mul"
     keep_inputs = (0, 1)
     needed_for: ClassVar = {0: (1,), 1: (0,)}
@@ -85,6 +91,8 @@ class Mul(Binary):
 
 
 class Div(Binary):
+    """``a / b``, with the partial derivatives ``1 / b`` and ``-a / b^2``."""
+
     op = "div"
     keep_inputs = (0, 1)
     needed_for: ClassVar = {0: (1,)}
@@ -100,6 +108,8 @@ class Div(Binary):
 
 
 class Pow(Binary):
+    """``a^b``, with the partial derivatives ``b a^(b-1)`` and ``a^b log(a)``, which is 0 where ``a`` is 0."""
+
     op = "pow"
     keep_inputs = (0, 1)
 
@@ -128,6 +138,8 @@ class Pow(Binary):
 
 
 class Remainder(Binary):
+    """``a - b floor(a / b)``, with the sign of ``b``."""
+
     op = "remainder"
     keep_inputs = (0, 1)
 
@@ -141,6 +153,8 @@ class Remainder(Binary):
 
 
 class FloorDivide(Binary):
+    """``floor(a / b)``: no gradient."""
+
     op = "floor_divide"
 
     def compute(self, a: Any, b: Any) -> Any:
@@ -153,6 +167,8 @@ class FloorDivide(Binary):
 
 
 class TruncDivide(FloorDivide):
+    """``a / b`` rounded towards 0."""
+
     op = "div"
 
     def compute(self, a: Any, b: Any) -> Any:
@@ -170,6 +186,8 @@ def refuse_zero_divisor(node: Binary, b: Any) -> None:
 
 
 class Neg(Node):
+    """``-x``, and so is its gradient."""
+
     def forward(self, x: Any) -> Any:
         return self.xp.negative(x)
 

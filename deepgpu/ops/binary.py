@@ -20,6 +20,8 @@ Grads = tuple[Tensor | None, Tensor | None]
 
 
 class Fmod(Binary):
+    """``a - b trunc(a / b)``, with the sign of ``a``."""
+
     op = "fmod"
     keep_inputs = (0, 1)
 
@@ -33,6 +35,8 @@ class Fmod(Binary):
 
 
 class Hypot(Binary):
+    """``sqrt(a^2 + b^2)`` without overflow; its gradient is ``(a, b)`` over the result."""
+
     op = "hypot"
     keep_inputs = (0, 1)
     keep_outputs = (0,)
@@ -46,6 +50,8 @@ class Hypot(Binary):
 
 
 class Atan2(Binary):
+    """The angle of ``(b, a)``; its gradient is ``(b, -a) / (a^2 + b^2)``."""
+
     op = "atan2"
     keep_inputs = (0, 1)
 
@@ -95,6 +101,8 @@ class Xlogy(Binary):
 
 
 class Copysign(Binary):
+    """The size of ``a`` with the sign of ``b``; only ``a`` has a gradient."""
+
     op = "copysign"
     keep_inputs = (0,)
     keep_outputs = (0,)

@@ -22,6 +22,8 @@ from deepgpu.tensor import Tensor, method, wrap
 
 
 class Cumprod(Node):
+    """``y_i = x_0 ... x_i``."""
+
     keep_inputs = (0,)
     keep_outputs = (0,)
 
@@ -58,6 +60,8 @@ def scan(ufunc: Any, x: Any, axis: int) -> Any:
 
 
 class Logcumsumexp(Node):
+    """``y_i = log(exp(x_0) + ... + exp(x_i))`` without overflow."""
+
     keep_inputs = (0,)
     keep_outputs = (0,)
 

@@ -57,6 +57,8 @@ def applied(name: str, node: Node, *inputs: Any) -> Any:
 
 
 class Cholesky(Node):
+    """``A = L L^T``; the derivative is that of Giles (2008), section 3."""
+
     keep_outputs = (0,)
 
     def forward(self, a: Any) -> Any:
@@ -96,6 +98,8 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
 
 
 class Eigh(Node):
+    """``A = V diag(w) V^T`` of a symmetric matrix; the derivative divides by the gaps between eigenvalues."""
+
     keep_outputs = (0, 1)
 
     def __init__(self, uplo: str) -> None:
@@ -152,6 +156,8 @@ def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
 
 
 class Svd(Node):
+    """``A = U diag(S) V^T``; the derivative divides by the gaps between squared singular values."""
+
     keep_outputs = (0, 1, 2)
 
     def __init__(self, full_matrices: bool) -> None:
@@ -215,6 +221,8 @@ def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
 
 
 class Qr(Node):
+    """``A = Q R``; the derivative is that of Walter & Lehmann (arXiv 1001.1654)."""
+
     keep_inputs = (0,)
     keep_outputs = (0, 1)
 

@@ -200,6 +200,8 @@ def pdist(input: Tensor, p: float = 2) -> Tensor:
 
 
 class Inverse(Node):
+    """``Y = A^-1``, with ``gA = -Y^T gY Y^T``."""
+
     keep_outputs = (0,)
 
     def forward(self, a: Any) -> Any:

@@ -16,6 +16,8 @@ TWO_OVER_SQRT_PI = 1.1283791670955126
 
 
 class Exp(Node):
+    """``e^x``, which is its own derivative."""
+
     keep_outputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -27,6 +29,8 @@ class Exp(Node):
 
 
 class Expm1(Node):
+    """``e^x - 1``, exact near 0; the derivative is ``y + 1``."""
+
     keep_outputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -38,6 +42,8 @@ class Expm1(Node):
 
 
 class Exp2(Node):
+    """``2^x``, with the derivative ``y log(2)``."""
+
     keep_outputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -49,6 +55,8 @@ class Exp2(Node):
 
 
 class Log(Node):
+    """``log(x)``, with the derivative ``1 / x``."""
+
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -60,6 +68,8 @@ class Log(Node):
 
 
 class Log1p(Node):
+    """``log(1 + x)``, exact near 0."""
+
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -71,6 +81,8 @@ class Log1p(Node):
 
 
 class Log2(Node):
+    """``log(x) / log(2)``."""
+
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -82,6 +94,8 @@ class Log2(Node):
 
 
 class Log10(Node):
+    """``log(x) / log(10)``."""
+
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -93,6 +107,8 @@ class Log10(Node):
 
 
 class Sqrt(Node):
+    """``sqrt(x)``, with the derivative ``1 / (2 y)``."""
+
     keep_outputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -104,6 +120,8 @@ class Sqrt(Node):
 
 
 class Rsqrt(Node):
+    """``1 / sqrt(x)``, with the derivative ``-y^3 / 2``."""
+
     keep_outputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -115,6 +133,8 @@ class Rsqrt(Node):
 
 
 class Reciprocal(Node):
+    """``1 / x``, with the derivative ``-y^2``."""
+
     keep_outputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -126,6 +146,8 @@ class Reciprocal(Node):
 
 
 class Square(Node):
+    """``x^2``, with the derivative ``2 x``."""
+
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -137,6 +159,8 @@ class Square(Node):
 
 
 class Abs(Node):
+    """The size of ``x``; the gradient at 0 is 0."""
+
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:

@@ -31,6 +31,8 @@ class MaxPool2d(Node):
 
 
 class AdaptiveMaxPool2d(Node):
+    """Maxima of windows that share the image out evenly, and where they are."""
+
     non_differentiable = (1,)
 
     def __init__(self, output_size: Pair) -> None:
@@ -46,6 +48,8 @@ class AdaptiveMaxPool2d(Node):
 
 
 class PoolScatter(Node):
+    """Gradients of maxima, added where the maxima are: linear in ``g``, the adjoint of :class:`PoolGather`."""
+
     def __init__(self, index: Any, input_size: Pair) -> None:
         self.index = index
         self.input_size = input_size
@@ -58,6 +62,8 @@ class PoolScatter(Node):
 
 
 class PoolGather(Node):
+    """The values where the maxima are: linear in ``x``, the adjoint of :class:`PoolScatter`."""
+
     def __init__(self, index: Any, input_size: Pair) -> None:
         self.index = index
         self.input_size = input_size
@@ -70,6 +76,8 @@ class PoolGather(Node):
 
 
 class AvgPool2d(Node):
+    """Means of windows: linear in ``x``, the adjoint of :class:`AvgPool2dGrad`."""
+
     def __init__(
         self, kernel: Pair, stride: Pair, padding: Pair, output_size: Pair, include_pad: bool, divisor: int | None
     ) -> None:
@@ -86,6 +94,8 @@ class AvgPool2d(Node):
 
 
 class AvgPool2dGrad(Node):
+    """Each window's gradient spread evenly over it: linear in ``g``."""
+
     def __init__(
         self, input_size: Pair, window: tuple[Pair, Pair, Pair], output_size: Pair, divisor: tuple[bool, int | None]
     ) -> None:
@@ -102,6 +112,8 @@ class AvgPool2dGrad(Node):
 
 
 class AdaptiveAvgPool2d(Node):
+    """Means of windows that share the image out evenly: linear in ``x``."""
+
     def __init__(self, output_size: Pair) -> None:
         self.output_size = output_size
 
@@ -114,6 +126,8 @@ class AdaptiveAvgPool2d(Node):
 
 
 class AdaptiveAvgPool2dGrad(Node):
+    """Each such window's gradient spread evenly over it: linear in ``g``."""
+
     def __init__(self, input_size: Pair, output_size: Pair) -> None:
         self.input_size = input_size
         self.output_size = output_size

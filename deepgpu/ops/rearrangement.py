@@ -30,6 +30,8 @@ class Tile(Node):
 
 
 class Flip(Node):
+    """Dimensions read backwards; its own adjoint."""
+
     def __init__(self, dims: tuple[int, ...]) -> None:
         self.dims = dims
 
@@ -41,6 +43,8 @@ class Flip(Node):
 
 
 class Roll(Node):
+    """Elements shifted round; the adjoint shifts them back."""
+
     def __init__(self, shifts: tuple[int, ...], dims: tuple[int, ...] | None) -> None:
         self.shifts = shifts
         self.dims = dims
@@ -53,6 +57,8 @@ class Roll(Node):
 
 
 class Tril(Node):
+    """What lies on and below a diagonal, or on and above it; its own adjoint."""
+
     def __init__(self, diagonal: int, ufunc: str) -> None:
         self.diagonal = diagonal
         self.ufunc = ufunc
@@ -65,6 +71,8 @@ class Tril(Node):
 
 
 class Diagonal(Node):
+    """A view of one diagonal; the adjoint writes it into zeros."""
+
     is_view = True
 
     def __init__(self, offset: int, dim1: int, dim2: int) -> None:

@@ -38,6 +38,8 @@ class Reduction(Node):
 
 
 class Sum(Reduction):
+    """The sum over dimensions; the adjoint repeats the gradient."""
+
     def forward(self, x: Any) -> Any:
         self.shape = x.shape
         out = x.sum(axis=self.dims, dtype=accumulator(x.dtype), keepdims=self.keepdim)
@@ -75,6 +77,8 @@ class Root(Node):
 
 
 class Prod(Reduction):
+    """The product over dimensions; the gradient of an element is the product of the others."""
+
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -111,6 +115,8 @@ def _product_of_others(x: Tensor, dim: int) -> Tensor:
 
 
 class Cumsum(Node):
+    """``y_i = x_0 + ... + x_i``; the adjoint sums from the other end."""
+
     def __init__(self, dim: int, reverse: bool = False) -> None:
         self.dim = dim
         self.reverse = reverse

@@ -122,6 +122,8 @@ def positive(input: Tensor) -> Tensor:
 
 
 class NanToNum(Node):
+    """NaN and infinities replaced by numbers, which have no gradient."""
+
     keep_inputs = (0,)
 
     def __init__(self, nan: float, posinf: float | None, neginf: float | None) -> None:

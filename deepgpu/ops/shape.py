@@ -34,6 +34,8 @@ class Reshape(Node):
 
 
 class Permute(Node):
+    """A view with its dimensions in another order; the adjoint is the inverse order."""
+
     is_view = True
 
     def __init__(self, dims: tuple[int, ...]) -> None:

@@ -18,6 +18,8 @@ from deepgpu.tensor import Tensor
 
 
 class Softmax(Node):
+    """``exp(x) / sum(exp(x))`` along a dimension."""
+
     keep_outputs = (0,)
 
     def __init__(self, dim: int) -> None:
@@ -52,6 +54,8 @@ class SoftmaxGrad(Node):
 
 
 class LogSoftmax(Node):
+    """``x - log(sum(exp(x)))`` along a dimension."""
+
     keep_outputs = (0,)
 
     def __init__(self, dim: int) -> None:

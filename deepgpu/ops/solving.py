@@ -27,6 +27,8 @@ from deepgpu.tensor import Tensor, method
 
 
 class Solve(Node):
+    """``X`` with ``A X = B``: ``gB = A^-T gX``, ``gA = -gB X^T``."""
+
     keep_inputs = (0,)
     keep_outputs = (0,)
 
@@ -101,6 +103,8 @@ def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, un
 
 
 class Pinv(Node):
+    """The pseudo-inverse; the derivative is that of Golub & Pereyra (1973)."""
+
     keep_inputs = (0,)
     keep_outputs = (0,)
 

@@ -13,6 +13,8 @@ from deepgpu.tensor import Tensor
 
 
 class Sin(Node):
+    """``sin(x)``, with the derivative ``cos(x)``."""
+
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -24,6 +26,8 @@ class Sin(Node):
 
 
 class Cos(Node):
+    """``cos(x)``, with the derivative ``-sin(x)``."""
+
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -35,6 +39,8 @@ class Cos(Node):
 
 
 class Tan(Node):
+    """``tan(x)``, with the derivative ``1 + y^2``."""
+
     keep_outputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -46,6 +52,8 @@ class Tan(Node):
 
 
 class Asin(Node):
+    """The inverse of sine, with the derivative ``1 / sqrt(1 - x^2)``."""
+
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -57,6 +65,8 @@ class Asin(Node):
 
 
 class Acos(Node):
+    """The inverse of cosine, with the derivative ``-1 / sqrt(1 - x^2)``."""
+
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -68,6 +78,8 @@ class Acos(Node):
 
 
 class Atan(Node):
+    """The inverse of tangent, with the derivative ``1 / (1 + x^2)``."""
+
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -79,6 +91,8 @@ class Atan(Node):
 
 
 class Sinh(Node):
+    """``(e^x - e^-x) / 2``, with the derivative ``cosh(x)``."""
+
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -90,6 +104,8 @@ class Sinh(Node):
 
 
 class Cosh(Node):
+    """``(e^x + e^-x) / 2``, with the derivative ``sinh(x)``."""
+
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -101,6 +117,8 @@ class Cosh(Node):
 
 
 class Asinh(Node):
+    """The inverse of sinh, with the derivative ``1 / sqrt(x^2 + 1)``."""
+
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -112,6 +130,8 @@ class Asinh(Node):
 
 
 class Acosh(Node):
+    """The inverse of cosh, with the derivative ``1 / sqrt(x^2 - 1)``."""
+
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -123,6 +143,8 @@ class Acosh(Node):
 
 
 class Atanh(Node):
+    """The inverse of tanh, with the derivative ``1 / (1 - x^2)``."""
+
     keep_inputs = (0,)
 
     def forward(self, x: Any) -> Any:
@@ -149,6 +171,8 @@ class Sinc(Node):
 
 
 class Tanh(Node):
+    """``tanh(x)``, with the derivative ``1 - y^2``."""
+
     keep_outputs = (0,)
 
     def forward(self, x: Any) -> Any:

@@ -44,7 +44,7 @@ from deepgpu.nn.functional.loss import (
     soft_margin_loss,
     triplet_margin_loss,
 )
-from deepgpu.ops.activation import gelu, glu, logsigmoid, prelu, softplus, softsign, tanhshrink
+from deepgpu.ops.activation import glu, logsigmoid, prelu, softplus, softsign, tanhshrink
 from deepgpu.ops.attention import scaled_dot_product_attention
 from deepgpu.ops.conv import conv2d
 from deepgpu.ops.conv_nd import conv1d, conv3d
@@ -54,6 +54,7 @@ from deepgpu.ops.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dr
 from deepgpu.ops.einsum import bilinear
 from deepgpu.ops.embedding import embedding, embedding_bag
 from deepgpu.ops.fractional_pool import fractional_max_pool2d
+from deepgpu.ops.gated import gelu
 from deepgpu.ops.grid_sample import affine_grid, grid_sample
 from deepgpu.ops.im2col import fold, unfold
 from deepgpu.ops.interpolation import interpolate, upsample

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from deepgpu.ops import activation
+from deepgpu.ops import activation, gated
 from deepgpu.ops.assign import assign, stand_in
 from deepgpu.tensor import Tensor
 
@@ -63,7 +63,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """``input * sigmoid(input)``."""
-    return _applied(activation.silu, input, inplace)
+    return _applied(gated.silu, input, inplace)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
@@ -78,7 +78,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """``input * clamp(input + 3, 0, 6) / 6``."""
-    return _applied(activation.hardswish, input, inplace)
+    return _applied(gated.hardswish, input, inplace)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
