@@ -7,7 +7,6 @@ import torch
 import deepgpu as dg
 from deepgpu.testing import Failure, OpEntry, OpTests, Sample
 
-DTYPES = ("float64", "float32", "float16", "int64")
 SHAPES = [(3, 3), (1, 1), (2, 4, 4), (0, 3, 3), (2, 1, 2, 2)]
 WIDE = [(3, 3), (4, 2), (2, 4), (2, 3, 2), (2, 1, 2, 3), (0, 3, 2)]
 LOOSE = {"float64": (1e-7, 1e-8), "float32": (2e-3, 2e-4)}
@@ -68,22 +67,6 @@ def qr(x, **options):
     return q.abs(), r.abs(), q @ (r + 0 * r)
 
 
-def pinv(x, **options):
-    return library(x).linalg.pinv(spread(x), **options)
-
-
-def solve(a, b, **options):
-    return library(a).linalg.solve(spread(a), b, **options)
-
-
-def solve_triangular(a, b, **options):
-    return library(a).linalg.solve_triangular(spread(a), b, **options)
-
-
-def lstsq(a, b, **options):
-    return library(a).linalg.lstsq(spread(a), b, **options).solution
-
-
 def squares(make):
     yield from (Sample(make(*s)) for s in SHAPES)
 
@@ -99,26 +82,6 @@ def one_argument(**options):
     return samples
 
 
-def equations(make):
-    for a, b in [((3, 3), (3, 2)), ((3, 3), (3,)), ((2, 3, 3), (2, 3)), ((2, 3, 3), (3, 2)), ((3, 3), (2, 3, 1))]:
-        yield Sample(make(*a), make(*b))
-    yield Sample(make(3, 3), make(2, 3), left=False)
-    yield Sample(make(0, 0), make(0, 2))
-    yield Sample(make(3, 3), make(3, 0))
-
-
-def triangles(make):
-    for options in ({"upper": True}, {"upper": False, "unitriangular": True}):
-        yield Sample(make(3, 3), make(3, 2), **options)
-    yield Sample(make(2, 3, 3), make(2, 2, 3), upper=True, left=False)
-
-
-def overdetermined(make):
-    for a, b in [((4, 2), (4, 3)), ((2, 4), (2, 1)), ((2, 3, 3), (2, 3, 2))]:
-        yield Sample(make(*a), make(*b))
-    yield Sample(make(4, 2), make(4, 1), driver="gelsd")
-
-
 def no_square(make):
     yield Failure(Sample(make(2, 3)), "square")
     yield Failure(Sample(make(3)), "matrices")
@@ -126,11 +89,6 @@ def no_square(make):
 
 def no_matrix(make):
     yield Failure(Sample(make(3)), "matrices")
-
-
-def wrong_equations(make):
-    yield Failure(Sample(make(3, 3), make(2, 2)), "rows")
-    yield Failure(Sample(make(2, 3), make(2, 2)), "square")
 
 
 def entry(name, samples, function, *dtypes, variant=""):
@@ -148,32 +106,23 @@ def reduced(make):
     yield Sample(make(3, 2), full_matrices=False)
 
 
+ENTRIES = [
+    entry("cholesky", squares, cholesky),
+    entry("cholesky", one_argument(upper=True), cholesky, "float64", variant="upper"),
+    entry("eigh", squares, eigh),
+    entry("eigh", one_argument(UPLO="U"), eigh, "float64", variant="upper"),
+    entry("eigvalsh", squares, eigvalsh),
+    entry("svd", any_matrix, svd),
+    entry("svd", reduced, svd, "float64", variant="reduced"),
+    entry("svd", any_matrix, legacy_svd, "float64", variant="legacy"),
+    entry("svdvals", any_matrix, svdvals),
+    entry("qr", any_matrix, qr),
+    entry("qr", complete, qr, "float64", variant="complete"),
+]
+
+
 class TestDecompositions(OpTests):
-    entries = [  # noqa: RUF012
-        entry("cholesky", squares, cholesky),
-        entry("cholesky", one_argument(upper=True), cholesky, "float64", variant="upper"),
-        entry("eigh", squares, eigh),
-        entry("eigh", one_argument(UPLO="U"), eigh, "float64", variant="upper"),
-        entry("eigvalsh", squares, eigvalsh),
-        entry("svd", any_matrix, svd),
-        entry("svd", reduced, svd, "float64", variant="reduced"),
-        entry("svd", any_matrix, legacy_svd, "float64", variant="legacy"),
-        entry("svdvals", any_matrix, svdvals),
-        entry("qr", any_matrix, qr),
-        entry("qr", complete, qr, "float64", variant="complete"),
-        entry("pinv", any_matrix, pinv),
-        entry("solve", equations, solve),
-        entry("solve_triangular", triangles, solve_triangular),
-        entry("lstsq", overdetermined, lstsq),
-        OpEntry(
-            "matrix_rank",
-            any_matrix,
-            function=dg.linalg.matrix_rank,
-            reference="linalg.matrix_rank",
-            dtypes=DTYPES,
-            differentiable=False,
-        ),
-    ]
+    entries = ENTRIES
 
 
 def refusal(name, errors):
@@ -181,18 +130,17 @@ def refusal(name, errors):
     return OpEntry(name, lambda make: [], errors, function=getattr(dg.linalg, name), **options)
 
 
+REFUSALS = [
+    *[refusal(name, no_square) for name in ("cholesky", "eigh", "eigvalsh")],
+    *[refusal(name, no_matrix) for name in ("svd", "qr")],
+]
+
+
 class TestRefusals(OpTests):
-    entries = [  # noqa: RUF012
-        *[refusal(name, no_square) for name in ("cholesky", "eigh", "eigvalsh")],
-        *[refusal(name, no_matrix) for name in ("svd", "qr", "pinv", "matrix_rank")],
-        refusal("solve", wrong_equations),
-    ]
+    entries = REFUSALS
 
 
-def test_what_has_no_solution():
-    singular = dg.zeros(2, 2)
-    with pytest.raises(dg.linalg.LinAlgError, match="solve"):
-        dg.linalg.solve(singular, dg.ones(2))
+def test_what_is_not_positive_definite():
     with pytest.raises(dg.linalg.LinAlgError, match="positive definite"):
         dg.linalg.cholesky(-dg.eye(2))
     assert issubclass(dg.linalg.LinAlgError, RuntimeError)
@@ -205,30 +153,6 @@ def test_qr_without_q():
     np.testing.assert_allclose(r.numpy(), dg.linalg.qr(x).R.numpy())
     with pytest.raises(RuntimeError, match="no gradient"):
         dg.linalg.qr(x.requires_grad_(), mode="r")
-
-
-@pytest.mark.parametrize("shape", [(4, 2), (2, 4), (3, 3)])
-def test_rank_deficient_matrices(shape):
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((shape[0], 1)) @ rng.standard_normal((1, shape[1]))
-    a, t = dg.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
-    assert dg.linalg.matrix_rank(a).item() == 1
-    np.testing.assert_allclose(dg.linalg.pinv(a).detach().numpy(), torch.linalg.pinv(t).detach().numpy(), atol=1e-12)
-    b = rng.standard_normal((shape[0], 2))
-    ours, theirs = dg.linalg.lstsq(a, dg.tensor(b)), torch.linalg.lstsq(t, torch.tensor(b))
-    np.testing.assert_allclose(ours.solution.detach().numpy(), theirs.solution.detach().numpy(), atol=1e-10)
-    assert ours.rank.item() == theirs.rank.item() == 1
-
-
-@pytest.mark.parametrize("driver", [None, "gels", "gelsy", "gelsd", "gelss"])
-@pytest.mark.parametrize("shape", [(2, 4, 2), (2, 4), (3, 3)])
-def test_what_lstsq_gives_beside_the_solution(driver, shape):
-    rng = np.random.default_rng(0)
-    a, b = rng.standard_normal(shape), rng.standard_normal((*shape[:-1], 3))
-    ours = dg.linalg.lstsq(dg.tensor(a), dg.tensor(b), driver=driver)
-    theirs = torch.linalg.lstsq(torch.tensor(a), torch.tensor(b), driver=driver)
-    for mine, other in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(mine.numpy(), other.numpy(), atol=1e-12)
 
 
 @pytest.mark.parametrize("ord", ["nuc", 2, -2])
