@@ -23,8 +23,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import get_num_threads
 
+from . import depthwise_rows
 from .conv import Geometry
-from .finish import Epilogue, finish, finish_of
+from .finish import NOTHING, Epilogue, Finish, finish, finish_of
 from .parallel import parallel_for
 from .vector import LANES, Emitter, Int, Pointer, vector_kernel
 from .workspace import address, workspace, zeros
@@ -306,30 +307,44 @@ def _sum_rows_of_products(task, images, rows, parts, row_base, row_class, runs, 
 
 def fprop(x: Array, w: Array, bias: Array | None, y: Array, conv: Geometry, epilogue: Epilogue | None = None) -> None:
     """Write ``x * w + bias`` into ``y``, and finish it."""
-    _sum(x, w, bias, epilogue, y, conv, False)
+    shift, ending = zeros(y.shape[3]) if bias is None else bias, finish_of(y, epilogue)
+    weights, window = _by_tap(w), w.shape[2:]
+    if depthwise_rows.serves(window, conv):
+        depthwise_rows.sums(x, weights, shift, ending, y, window, conv)
+    else:
+        _sum(x, weights, shift, ending, y, window, conv, False)
 
 
 def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
     """Write the gradient with respect to the input into ``gx``."""
-    _sum(gy, w, None, None, gx, conv, True)
+    shift, window = zeros(gx.shape[3]), w.shape[2:]
+    turned = Geometry((1, 1), tuple(size - 1 - p for size, p in zip(window, conv.padding, strict=True)))
+    if conv.stride == (1, 1) == conv.dilation and depthwise_rows.serves(window, turned):
+        depthwise_rows.sums(gy, _by_tap(w[:, :, ::-1, ::-1]), shift, NOTHING, gx, window, turned)
+    else:
+        _sum(gy, _by_tap(w), shift, NOTHING, gx, window, conv, True)
+
+
+def _by_tap(w: Array) -> Array:
+    """Weights ``(C, 1, R, S)`` as ``(R S, C)``."""
+    return np.ascontiguousarray(w.reshape(len(w), -1).T)
 
 
 def _sum(
-    x: Array, w: Array, bias: Array | None, epilogue: Epilogue | None, y: Array, conv: Geometry, transposed: bool
+    x: Array, weights: Array, bias: Array, ending: Finish, y: Array, window: tuple, conv: Geometry, transposed: bool
 ) -> None:
-    c, _, r, s = w.shape
-    tables = _runs(y.shape[1:3], x.shape[1:3], (r, s), conv, c, transposed)
-    weights = np.ascontiguousarray(w.reshape(c, r * s).T)
-    shift = zeros(c) if bias is None else bias
-    ending = finish_of(y, epilogue)
-    _sum_row(y.shape[0] * y.shape[1], _images(x, y), address(weights), address(shift), ending, *tables[:5])
+    tables = _runs(y.shape[1:3], x.shape[1:3], window, conv, x.shape[3], transposed)
+    _sum_row(y.shape[0] * y.shape[1], _images(x, y), address(weights), address(bias), ending, *tables[:5])
 
 
 def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
     """Write the gradient with respect to the weight into ``gw``."""
     c, _, r, s = gw.shape
-    tables = _runs(gy.shape[1:3], x.shape[1:3], (r, s), conv, c, False)
     rows = gy.shape[0] * gy.shape[1]
     parts = workspace("parts", min(4 * get_num_threads(), rows), r * s + 1, c)
-    _sum_rows_of_products(len(parts), _images(x, gy), rows, parts, *tables[:3], *tables[5:])
+    if depthwise_rows.serves((r, s), conv):
+        depthwise_rows.products(gy, x, parts, (r, s), conv)
+    else:
+        tables = _runs(gy.shape[1:3], x.shape[1:3], (r, s), conv, c, False)
+        _sum_rows_of_products(len(parts), _images(x, gy), rows, parts, *tables[:3], *tables[5:])
     gw[...] = parts[:, : r * s].sum(0).T.reshape(gw.shape)

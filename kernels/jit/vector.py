@@ -38,7 +38,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from llvmlite import ir
 from numba import types
@@ -215,6 +215,9 @@ class Pointer:
         return value
 
 
+T = TypeVar("T", Int, Vec, Pointer)
+
+
 class Emitter:
     """What belongs to no single value: constants, masks, tables and loops."""
 
@@ -227,6 +230,11 @@ class Emitter:
     def minimum(self, a: Int, b: int) -> Int:
         other = ir.Constant(INT64, b)
         return Int(self.builder, self.builder.select(self.builder.icmp_signed("<", a.value, other), a.value, other))
+
+    def where(self, number: Int, limit: int, yes: T, no: T) -> T:
+        """``yes`` if ``number > limit``, else ``no``."""
+        above = self.builder.icmp_signed(">", number.value, ir.Constant(INT64, limit))
+        return type(yes)(self.builder, self.builder.select(above, yes.value, no.value))
 
     def int(self, value: int) -> Int:
         return Int(self.builder, value)
