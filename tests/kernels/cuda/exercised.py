@@ -16,10 +16,8 @@ CONFIGURATIONS, SCHEDULES = 20, 2
 
 
 def configurations(args: Sequence[Any], reachable: Sequence[np.ndarray]) -> Iterator[Any]:
-    """What a launch works on: the shapes of its arrays and its structures, or the shapes in its tables."""
-    if len(reachable):
-        yield from (x.shape for x in reachable)
-        return
+    """What a launch works on: the shapes of its arrays and its structures, and the shapes in its tables."""
+    yield from {x.shape for x in reachable}
     arrays = [a.shape for a in args if isinstance(a, np.ndarray) and a.ndim]
     structures = [
         bytes(a) if hasattr(a, "_fields_") else a.tobytes()
