@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -368,10 +368,13 @@ class Backend(ABC):
     # --- dropout -----------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def dropout_mask(self, x: Array, shape: tuple[int, ...], p: float, generator: np.random.Generator) -> Any:
+    def dropout_mask(
+        self, x: Array, shape: tuple[int, ...], p: float, generator: Callable[[], np.random.Generator]
+    ) -> Any:
         """Which elements of ``x``, or of a ``shape`` that broadcasts to it, are dropped: each with probability ``p``.
 
         It is whatever :meth:`dropout` of this backend understands: an array, or the key that an array is made from.
+        ``generator`` tells what to draw from; a CUDA graph asks it again before each replay.
         """
 
     @abstractmethod
@@ -421,7 +424,7 @@ class Backend(ABC):
         grads: Sequence[Array],
         momenta: Sequence[Array] | None,
         *,
-        lr: float,
+        lr: float | Array,
         momentum: float,
         dampening: float,
         weight_decay: float,
@@ -429,7 +432,10 @@ class Backend(ABC):
         maximize: bool,
         first: bool,
     ) -> None:
-        """``torch.optim.SGD``'s rule. ``first``: the momenta are undefined and become the gradients."""
+        """``torch.optim.SGD``'s rule. ``first``: the momenta are undefined and become the gradients.
+
+        A GPU takes a learning rate that lies on the device, an array ``()`` of float32.
+        """
 
     @abstractmethod
     def adam_step(
@@ -440,8 +446,8 @@ class Backend(ABC):
         exp_avg_sqs: Sequence[Array],
         max_exp_avg_sqs: Sequence[Array] | None,
         *,
-        step: int,
-        lr: float,
+        step: int | Sequence[Array],
+        lr: float | Array,
         beta1: float,
         beta2: float,
         eps: float,
@@ -449,4 +455,8 @@ class Backend(ABC):
         decoupled: bool,
         maximize: bool,
     ) -> None:
-        """``torch.optim.Adam``'s rule, or AdamW's with ``decoupled``; AMSGrad if ``max_exp_avg_sqs`` is given."""
+        """``torch.optim.Adam``'s rule, or AdamW's with ``decoupled``; AMSGrad if ``max_exp_avg_sqs`` is given.
+
+        A GPU takes counts of the steps, and a learning rate, that lie on the device, arrays ``()`` of float32. The
+        counts, one a parameter, are those before this step and are counted up.
+        """

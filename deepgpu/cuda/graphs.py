@@ -25,8 +25,9 @@ Inputs are copied into the same tensors before each replay, and results appear i
         static_y.copy_(y)
         graph.replay()
 
-What the host does is not in the graph: random numbers (:class:`~deepgpu.nn.Dropout`), the step counts of Adam and the
-like, and whatever depends on a value (``item()``, ``nonzero()``, masks). Trying to capture it is an error.
+What the host does is not in the graph: random numbers (``rand``, but :class:`~deepgpu.nn.Dropout` drops other elements
+in each replay), the step counts of most optimizers, and whatever depends on a value (``item()``, ``nonzero()``, masks).
+Trying to capture it is an error.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ class CUDAGraph:
     def __init__(self) -> None:
         self._graph: Any = None
         self._kept: list[Any] = []
+        self._draws = graphs.Draws()
         self._pool: PoolHandle | None = None
         self._capture: contextlib.ExitStack | None = None
 
@@ -115,10 +117,10 @@ class CUDAGraph:
         """End what :meth:`capture_begin` began."""
         if self._capture is None or graphs.state.capture is None:
             raise RuntimeError("`capture_end`: `capture_begin` was not called")
-        kept, stack, self._capture = graphs.state.capture.kept, self._capture, None
+        capture, stack, self._capture = graphs.state.capture, self._capture, None
         with stack:
             self._graph = self._stream.end_capture()
-        self._kept = kept
+        self._kept, self._draws = capture.kept, capture.draws
 
     def abandon(self) -> None:
         """End a capture in which something went wrong; there is no graph then."""
@@ -131,11 +133,12 @@ class CUDAGraph:
         """Launch everything once more, on the current stream."""
         if self._graph is None:
             raise RuntimeError("`replay`: nothing was captured yet; use `with deepgpu.cuda.graph(g):` first")
+        self._draws.replay(runtime.cupy())
         self._graph.launch(runtime.cupy().cuda.get_current_stream())
 
     def reset(self) -> None:
         """Drop the graph and its memory, as far as no tensor holds it."""
-        self._graph, self._pool, self._kept = None, None, []
+        self._graph, self._pool, self._kept, self._draws = None, None, [], graphs.Draws()
 
     def pool(self) -> PoolHandle:
         """The graph's memory, for another graph's capture."""

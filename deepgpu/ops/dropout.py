@@ -36,7 +36,7 @@ def _dropped(name: str, input: Tensor, shape: tuple[int, ...], p: float, inplace
     if p == 1:
         node = Dropout(input._backend.xp.zeros(shape, bool), 1.0)
     else:
-        mask = input._backend.dropout_mask(input._data, shape, p, default_generator.numpy)
+        mask = input._backend.dropout_mask(input._data, shape, p, lambda: default_generator.numpy)
         node = Dropout(mask, 1 / (1 - p))
     return assign(input, node(input), f"{name}_") if inplace else node(input)
 

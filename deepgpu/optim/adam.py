@@ -8,6 +8,7 @@ from typing import Any
 from deepgpu import dtypes
 from deepgpu.ops.creation import tensor, zeros_like
 from deepgpu.optim.optimizer import (
+    FIRST_STEP,
     Optimizer,
     arrays,
     batched,
@@ -15,6 +16,7 @@ from deepgpu.optim.optimizer import (
     check_options,
     evaluated,
     mark_modified,
+    rate,
     refuse_capture,
 )
 from deepgpu.tensor import Tensor
@@ -41,7 +43,10 @@ class Adam(Optimizer):
         Climb instead of descend.
     decoupled_weight_decay
         Shrink the parameter by ``lr * weight_decay`` instead of changing its gradient, as :class:`AdamW` does.
-    foreach, fused, capturable
+    capturable
+        Count the steps on the GPU, so that a CUDA graph can hold them. Take the first step before the capture. A graph
+        also sees what becomes of ``lr`` if that is a float32 tensor on the GPU.
+    foreach, fused
         Accepted for PyTorch's sake: all parameters of a group are always updated by one kernel call.
     differentiable
         Not supported.
@@ -106,29 +111,45 @@ class Adam(Optimizer):
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = evaluated(closure)
-        refuse_capture(self)
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is not None:
-                    self._count(p, group["amsgrad"])
-            for params in batched(group["params"], lambda p: int(self.state[p]["step"])):
+                    self._begin(p, group)
+            for params in batched(group["params"], self._steps):
                 self._update(group, params)
         return loss
 
-    def _count(self, p: Tensor, amsgrad: bool) -> None:
-        """Begin the parameter's state, and count the step."""
+    def _begin(self, p: Tensor, group: dict[str, Any]) -> None:
+        """Begin the parameter's state, if it has none."""
         state = self.state[p]
+        if state and ("max_exp_avg_sq" in state or not group["amsgrad"]):
+            return
+        refuse_capture(self, FIRST_STEP)
         if not state:
-            state["step"] = tensor(0.0, dtype=dtypes.float32, device="cpu")
+            state["step"] = tensor(0.0, dtype=dtypes.float32, device=_counted_on(p, group))
             state["exp_avg"] = zeros_like(p)
             state["exp_avg_sq"] = zeros_like(p)
-        if amsgrad and "max_exp_avg_sq" not in state:
+        if group["amsgrad"]:
             state["max_exp_avg_sq"] = zeros_like(p)
-        state["step"]._data += 1
+
+    def _steps(self, p: Tensor) -> int:
+        """How many steps there were; -1 if only the device knows."""
+        step = self.state[p]["step"]
+        return int(step) if step.device.type == "cpu" else -1
+
+    def _counted(self, steps: list[Tensor]) -> Any:
+        """The number of this step, or the device's counts, which the kernel will count up."""
+        if steps[0].device.type != "cpu":
+            return [step._data.reshape(()) for step in steps]
+        refuse_capture(self, instead=f"make it with `{type(self).__name__}(..., capturable=True)`, or call it outside")
+        for step in steps:
+            step._data += 1
+        return int(steps[0])
 
     def _update(self, group: dict[str, Any], params: list[Tensor]) -> None:
         states = [self.state[p] for p in params]
         beta1, beta2 = group["betas"]
+        step = self._counted([s["step"] for s in states])
         mark_modified(params)
         params[0]._backend.adam_step(
             arrays(params),
@@ -136,8 +157,8 @@ class Adam(Optimizer):
             arrays(s["exp_avg"] for s in states),
             arrays(s["exp_avg_sq"] for s in states),
             arrays(s["max_exp_avg_sq"] for s in states) if group["amsgrad"] else None,
-            step=int(states[0]["step"]),
-            lr=float(group["lr"]),
+            step=step,
+            lr=rate(group["lr"], params[0]),
             beta1=float(beta1),
             beta2=float(beta2),
             eps=float(group["eps"]),
@@ -148,9 +169,17 @@ class Adam(Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        for entry in self.state.values():  # the count was a number once
-            if isinstance(entry, dict) and "step" in entry and not isinstance(entry["step"], Tensor):
-                entry["step"] = tensor(float(entry["step"]), dtype=dtypes.float32, device="cpu")
+        for group in self.param_groups:
+            for p in group["params"]:
+                if "step" in self.state.get(p, {}):
+                    step, where = self.state[p]["step"], _counted_on(p, group)  # the count was a number once
+                    made = step.to(where) if isinstance(step, Tensor) else tensor(float(step), device=where)
+                    self.state[p]["step"] = made.to(dtypes.float32)
+
+
+def _counted_on(p: Tensor, group: dict[str, Any]) -> Any:
+    """Where the steps of a parameter are counted."""
+    return p.device if group["capturable"] and p.device.type == "cuda" else "cpu"
 
 
 class AdamW(Adam):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
+from deepgpu import dtypes
 from deepgpu.autograd.grad_mode import enable_grad
 from deepgpu.autograd.hooks import RemovableHandle
 from deepgpu.backends.cuda import graphs
@@ -379,13 +380,26 @@ def arrays(tensors: Iterable[Any]) -> list[Any]:
     return [t._data for t in tensors]
 
 
+def rate(lr: Any, p: Tensor) -> Any:
+    """A learning rate as kernels take it: a float32 tensor beside a GPU's parameters as it is, else a number."""
+    if isinstance(lr, Tensor) and lr.device == p.device and lr.device.type == "cuda" and lr.dtype == dtypes.float32:
+        return lr._data.reshape(())
+    return float(lr)
+
+
 def mark_modified(params: Iterable[Tensor]) -> None:
     """Let autograd notice that kernels are about to change the parameters."""
     for p in params:
         p._modified()
 
 
-def refuse_capture(optimizer: Optimizer, why: str = "the host counts its steps, which would stand still") -> None:
+FIRST_STEP = "its first step makes its state, and would do so in every replay; take it before"
+
+
+def refuse_capture(
+    optimizer: Optimizer,
+    why: str = "the host counts its steps, which would stand still",
+    instead: str = "capture forward and backward only, and call `step()` after each replay (SGD and Adam may be in it)",
+) -> None:
     """Raise RuntimeError if a CUDA graph is being captured."""
-    instead = "capture forward and backward only, and call `step()` after each replay (SGD can be captured)"
     graphs.refuse(f"{type(optimizer).__name__}.step", why, instead)

@@ -7,6 +7,7 @@ from typing import Any
 
 from deepgpu.ops.creation import empty_like
 from deepgpu.optim.optimizer import (
+    FIRST_STEP,
     Optimizer,
     arrays,
     batched,
@@ -14,6 +15,7 @@ from deepgpu.optim.optimizer import (
     check_options,
     evaluated,
     mark_modified,
+    rate,
     refuse_capture,
 )
 from deepgpu.tensor import Tensor
@@ -106,9 +108,7 @@ class SGD(Optimizer):
         if group["momentum"] != 0:
             first = not self._has_momentum(params[0])
             if first:
-                refuse_capture(
-                    self, "its first step makes the momenta, and would do so in every replay; take it before"
-                )
+                refuse_capture(self, FIRST_STEP)
                 for p in params:
                     self.state[p]["momentum_buffer"] = empty_like(p)
             momenta = arrays(self.state[p]["momentum_buffer"] for p in params)
@@ -117,7 +117,7 @@ class SGD(Optimizer):
             arrays(params),
             arrays(p.grad for p in params),
             momenta,
-            lr=float(group["lr"]),
+            lr=rate(group["lr"], params[0]),
             momentum=float(group["momentum"]),
             dampening=float(group["dampening"]),
             weight_decay=float(group["weight_decay"]),

@@ -44,7 +44,7 @@ DIFFERENT = {
         "a view on the CPU, a copy on a GPU; offsets count from the tensor's first element, whose memory has no gaps"
     ),
     "autocast": "device types `cpu` and `cuda`; reflection and replication padding keep bfloat16 on the CPU",
-    "cuda.CUDAGraph": "random numbers and the step counts of Adam cannot be captured; SGD can",
+    "cuda.CUDAGraph": "random numbers cannot be captured, but for dropout; of optimizers SGD, Adam and AdamW can",
     "cuda.get_rng_state": "one stream of random numbers for all devices, drawn by the host",
     "cuda.set_rng_state": "one stream of random numbers for all devices, drawn by the host",
     "cuda.manual_seed": "seeds the one stream of all devices",

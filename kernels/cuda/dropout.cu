@@ -1,7 +1,8 @@
 // dropout.cu -- each element set to zero with probability p, the others scaled; the mask is never stored.
 //
 // Idea     Whether element i is kept is told by a word of Philox at counter i / 4: forward and backward make the same mask from
-//          the same key, so no memory holds it. The arrays are dense and laid out alike: one line of numbers.
+//          the same key, so no memory holds it. The arrays are dense and laid out alike: one line of numbers. A captured
+//          graph's launches find their key in device memory, where each replay puts a new one.
 // Tiling   256 threads a block; a thread takes four numbers (half types: eight) at a time and strides over the grid.
 // Bytes    2 * sizeof(T) an element, forward and backward.
 // Flops    about 20 integer instructions an element (10 rounds of two products for four elements) and a multiplication.
@@ -25,12 +26,13 @@ template <class T> __device__ __forceinline__ T kept(T x, unsigned word, unsigne
 
 }  // namespace
 
-// An element is dropped if its word is less than `threshold`, which is p * 2^32.
+// An element is dropped if its word is less than `threshold`, which is p * 2^32. The key is `key`, or what lies at `key_at`.
 // judge dropout: registers <= 64; !LDL
 template <class T, int N>
 __global__ void __launch_bounds__(256, 4)
     dropout(const T* __restrict__ x, T* __restrict__ y, long long n, unsigned long long key, unsigned threshold,
-            Accumulator<T> scale) {
+            Accumulator<T> scale, const unsigned long long* __restrict__ key_at) {
+  if (key_at) key = *key_at;
   constexpr int GROUP = N > 4 ? N : 4;  // whole calls of philox
   const long long groups = n / GROUP, step = static_cast<long long>(gridDim.x) * blockDim.x;
   const long long first = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -159,8 +159,10 @@ class ComposedBackend(Backend):
     ) -> Array:
         return cross_entropy.cross_entropy_backward(self.xp, g, x, norms, labels, weight, smoothing)
 
-    def dropout_mask(self, x: Array, shape: tuple[int, ...], p: float, generator: np.random.Generator) -> Any:
-        return self.from_numpy(generator.random(shape, dtype=np.float32) >= p)
+    def dropout_mask(
+        self, x: Array, shape: tuple[int, ...], p: float, generator: Callable[[], np.random.Generator]
+    ) -> Any:
+        return self.from_numpy(generator().random(shape, dtype=np.float32) >= p)
 
     def dropout(self, x: Array, mask: Any, scale: float) -> Array:
         return dropout.dropout(x, mask, scale)

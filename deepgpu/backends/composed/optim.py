@@ -5,6 +5,7 @@ Half-precision parameters are updated in float32 and rounded once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ def sgd_step(
     grads: Sequence[Array],
     momenta: Sequence[Array] | None,
     *,
-    lr: float,
+    lr: float | Array,
     momentum: float,
     dampening: float,
     weight_decay: float,
@@ -48,8 +49,8 @@ def adam_step(
     exp_avg_sqs: Sequence[Array],
     max_exp_avg_sqs: Sequence[Array] | None,
     *,
-    step: int,
-    lr: float,
+    step: int | Sequence[Array],
+    lr: float | Array,
     beta1: float,
     beta2: float,
     eps: float,
@@ -59,10 +60,16 @@ def adam_step(
 ) -> None:
     """Adam (Kingma and Ba, 2015), AdamW (Loshchilov and Hutter, 2019) with `decoupled`, in place.
 
-    AMSGrad (Reddi et al., 2018) if `max_exp_avg_sqs` is given. `step` counts from 1.
+    AMSGrad (Reddi et al., 2018) if `max_exp_avg_sqs` is given. `step` counts from 1; arrays of it are counted up here.
     """
-    step_size, correction2 = lr / (1 - beta1**step), (1 - beta2**step) ** 0.5
+    if isinstance(step, int):
+        bias1, bias2 = 1 - beta1**step, 1 - beta2**step
     for i, (param, grad) in enumerate(zip(params, grads, strict=True)):
+        if not isinstance(step, int):
+            step[i][...] += 1
+            bias1, bias2 = (
+                -xp.expm1(step[i].astype(float) * math.log(beta)) if beta else 1.0 for beta in (beta1, beta2)
+            )
         p, g, m, v = (widened(a) for a in (param, grad, exp_avgs[i], exp_avg_sqs[i]))
         if maximize:
             g = -g
@@ -76,4 +83,4 @@ def adam_step(
         if max_exp_avg_sqs is not None:
             v = xp.maximum(widened(max_exp_avg_sqs[i]), v)
             max_exp_avg_sqs[i][...] = v
-        param[...] = p - step_size * m / (xp.sqrt(v) / correction2 + eps)
+        param[...] = p - lr / bias1 * m / (xp.sqrt(v) / bias2**0.5 + eps)

@@ -234,10 +234,12 @@ class CUDABackend(ComposedBackend):
     ) -> Array:
         return cross_entropy.cross_entropy_backward(self.xp, g, x, norms, labels, weight, smoothing)
 
-    def dropout_mask(self, x: Array, shape: tuple[int, ...], p: float, generator: np.random.Generator) -> Any:
-        if shape == x.shape and p < 1:
-            return dropout.dropout_mask(x, p, generator)
-        return super().dropout_mask(x, shape, p, generator)  # whole channels: there are few
+    def dropout_mask(
+        self, x: Array, shape: tuple[int, ...], p: float, generator: Callable[[], np.random.Generator]
+    ) -> Any:
+        if shape == x.shape:
+            return dropout.dropout_mask(self.xp, x, p, generator)
+        return dropout.channel_mask(self.xp, shape, p, generator)
 
     def dropout(self, x: Array, mask: Any, scale: float) -> Array:
         if isinstance(mask, dropout.PhiloxMask):

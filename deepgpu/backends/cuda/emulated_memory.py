@@ -111,8 +111,8 @@ def using_allocator(allocator: Callable[[int], Any]) -> Iterator[None]:
 def hold(host: np.ndarray) -> np.ndarray:
     """Account for the memory of an array, for as long as NumPy keeps it; returns the array that owns it."""
     root = host
-    while isinstance(root.base, np.ndarray):
-        root = root.base
+    while (below := _below(root)) is not None:
+        root = below
     key = id(root)
     if key in _blocks:
         return root
@@ -121,6 +121,12 @@ def hold(host: np.ndarray) -> np.ndarray:
     if watched is not None:
         watched.made.append(_blocks[key][0])
     return root
+
+
+def _below(view: np.ndarray) -> np.ndarray | None:
+    """The array whose memory a view sees. NumPy's broadcast views have an object between them."""
+    base = view.base if isinstance(view.base, np.ndarray) else getattr(view.base, "base", None)
+    return base if isinstance(base, np.ndarray) else None
 
 
 class Snapshot:

@@ -156,7 +156,7 @@ INSTANCES: dict[str, tuple[str, ...]] = {
     "embedding.cu": _embedding(),
     "gemm.cu": _gemm(),
     "layernorm.cu": _layernorm(),
-    "optim.cu": of_types("optimize<{T}, SGD<{A}>>", "optimize<{T}, Adam<{A}>>", narrow=False),
+    "optim.cu": ("count_steps", *of_types("optimize<{T}, SGD<{A}>>", "optimize<{T}, Adam<{A}>>", narrow=False)),
     "pool.cu": _pool(),
     "rnn.cu": _rnn(),
     "softmax.cu": _softmax(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from deepgpu.backends.base import Array
 from deepgpu.backends.composed import optim as composed
 from deepgpu.backends.cuda import graphs, runtime
-from deepgpu.backends.cuda.plans import C_TYPES
+from deepgpu.backends.cuda.plans import C_TYPES, up
 from deepgpu.backends.layout import is_dense, same_layout
 from deepgpu.backends.precision import accumulation_dtype
 
@@ -19,7 +20,7 @@ _PIECE = 4096
 _FLAGS = {"SGD": ("nesterov", "maximize", "start"), "Adam": ("decoupled", "maximize")}
 _NUMBERS = {
     "SGD": ("lr", "momentum", "dampening", "weight_decay"),
-    "Adam": ("step_size", "beta1", "beta2", "eps", "weight_decay", "decay", "correction"),
+    "Adam": ("lr", "beta1", "beta2", "log_beta1", "log_beta2", "eps", "weight_decay", "count"),
 }
 
 
@@ -32,13 +33,13 @@ def sgd_step(
     first: bool,
     **options: Any,
 ) -> None:
-    """``torch.optim.SGD``'s rule, in place. `first`: the momenta are undefined and become the gradients."""
+    """See :meth:`deepgpu.backends.base.Backend.sgd_step`."""
     served, others = _split(params, (momenta,))
     if others:
         composed.sgd_step(xp, *_taken(others, params, grads, momenta), first=first, **options)
     for dtype, which in served.items():
         rows = _taken(which, params, grads, momenta)
-        _launch(xp, "SGD", dtype, (*rows, None, None), start=first, **options)
+        _launch(xp, "SGD", dtype, (*rows, None, None, None), start=first, **options)
 
 
 def adam_step(
@@ -49,8 +50,8 @@ def adam_step(
     exp_avg_sqs: Sequence[Array],
     max_exp_avg_sqs: Sequence[Array] | None,
     *,
-    step: int,
-    lr: float,
+    step: int | Sequence[Array],
+    lr: float | Array,
     beta1: float,
     beta2: float,
     eps: float,
@@ -58,9 +59,11 @@ def adam_step(
     decoupled: bool,
     maximize: bool,
 ) -> None:
-    """``torch.optim.Adam``'s rule, AdamW's with `decoupled`, AMSGrad's if `max_exp_avg_sqs` is given, in place."""
+    """See :meth:`deepgpu.backends.base.Backend.adam_step`."""
+    counts = None if isinstance(step, int) else step
     lists = (params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs)
     shared: dict[str, Any] = {
+        "lr": lr,
         "beta1": beta1,
         "beta2": beta2,
         "eps": eps,
@@ -70,14 +73,16 @@ def adam_step(
     }
     served, others = _split(params, lists[2:])
     if others:
-        composed.adam_step(xp, *_taken(others, *lists), step=step, lr=lr, **shared)
+        composed.adam_step(
+            xp, *_taken(others, *lists), step=step if counts is None else [counts[i] for i in others], **shared
+        )
     derived = {
-        "step_size": lr / (1 - beta1**step),
-        "decay": 1 - lr * weight_decay,
-        "correction": (1 - beta2**step) ** 0.5,
+        "log_beta1": math.log(beta1) if beta1 else -math.inf,
+        "log_beta2": math.log(beta2) if beta2 else -math.inf,
+        "count": step if counts is None else 0,
     }
     for dtype, which in served.items():
-        _launch(xp, "Adam", dtype, _taken(which, *lists), **shared, **derived)
+        _launch(xp, "Adam", dtype, _taken(which, *lists, counts), **shared, **derived)
 
 
 def _split(
@@ -107,12 +112,18 @@ def _launch(xp: Any, rule: str, dtype: np.dtype, lists: Sequence[Any], **options
     ]
     rows = tuple(zip(*columns, [p.size for p in params], strict=True))
     tensors, pieces = _tables(xp, rows)
-    graphs.keep(tensors, pieces)
+    rate = None
+    if not isinstance(options["lr"], (int, float)):
+        rate, options["lr"] = options["lr"], 0.0
+    graphs.keep(tensors, pieces, rate)
     name = C_TYPES[dtype.name]
     number = accumulation_dtype(dtype)
     expression = f"optimize<{name}, {rule}<{C_TYPES[number.name]}>>"
-    args = (tensors, pieces, _options(rule, number, options))
+    args = (tensors, pieces, _options(rule, number, options), rate)
     reachable = [x for arrays in (params, grads, *states) for x in arrays or ()]
+    if states[-1] is not None:
+        counted = (tensors, np.int32(len(rows)))
+        runtime.launch("optim.cu", "count_steps", (up(len(rows), 256),), (256,), counted, reachable=states[-1])
     runtime.launch("optim.cu", expression, (pieces.shape[0],), (256,), args, reachable=reachable)
 
 

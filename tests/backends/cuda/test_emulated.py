@@ -142,6 +142,18 @@ def _environment():
     return {k: v for k, v in os.environ.items() if k != "DEEPGPU_CUDA"}
 
 
+def test_views_that_repeat_elements_hold_no_memory_of_their_own():
+    with emulated_cuda():
+        x = dg.zeros(2, 1, device="cuda")
+        before = dg.cuda.memory_allocated()
+        wide = x.expand(2, 5000)
+        assert dg.cuda.memory_allocated() == before
+        with dg.cuda.graph(dg.cuda.CUDAGraph()):
+            also = (x + 1).expand(2, 5000)  # the end of the capture fills it, as far as there is memory
+        assert also.isnan().all().item()
+        assert not wide.any().item()
+
+
 def test_memory_is_counted():
     with emulated_cuda():
         before = dg.cuda.memory_allocated()

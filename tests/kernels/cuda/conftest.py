@@ -2,3 +2,4 @@
 
 from tests.emulator.conftest import pytest_collection_modifyitems, pytest_configure  # noqa: F401
 from tests.kernels.cuda.emulated import caught, compiled_together, rng  # noqa: F401
+from tests.kernels.cuda.exercised import exercised  # noqa: F401

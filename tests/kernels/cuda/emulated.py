@@ -103,6 +103,14 @@ def assert_near(got: np.ndarray, want: Any, dtype: str, magnitude: Any = 0.0, fa
     )
 
 
+def assert_same(got: Sequence[Any], want: Sequence[Any]) -> None:
+    """The same bits: what schedules must not change."""
+    for a, b in zip(got, want, strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            assert (a.dtype, a.tobytes()) == (b.dtype, b.tobytes())
+
+
 @pytest.fixture(scope="module")
 def caught(request: pytest.FixtureRequest) -> Iterator[list[str]]:
     """The list of mutants and who caught them, printed in the end."""

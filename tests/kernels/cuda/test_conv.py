@@ -12,6 +12,7 @@ from deepgpu.kernels.emulator import compile_judge
 from deepgpu.backends.cuda import conv, instances, runtime, tiles
 from deepgpu.backends.cuda.conv import Conv, Image
 from deepgpu.backends.cuda.gemm import PLAIN, Finish
+from deepgpu.backends.cuda.im2col import phases as dgrad_phases
 from deepgpu.backends.cuda.plans import Plan
 from tests.kernels.cuda.launcher import KERNELS, SEEDS, Launcher, assert_close, normal, unwritten, values
 
@@ -118,6 +119,28 @@ ALIGNED = [  # what tensor cores take
     Conv(1, 8, 23, 23, 8, 3, 3, padding=(1, 1)),  # wgrad is split
     Conv(1, 32, 8, 8, 32, 3, 3, padding=(1, 1), groups=4),
 ]
+DEEP = [  # for tensor cores too, with at least four k-tiles in every direction
+    Conv(1, 16, 10, 11, 16, 3, 3, padding=(1, 1)),
+    Conv(2, 16, 9, 8, 24, 3, 3, padding=(1, 1)),
+    Conv(1, 24, 12, 11, 16, 3, 3),
+    Conv(1, 32, 10, 10, 32, 2, 2, padding=(1, 1)),
+    Conv(3, 16, 7, 7, 16, 3, 3, padding=(1, 1)),
+    Conv(1, 40, 11, 10, 16, 1, 3, padding=(0, 1)),
+    Conv(1, 16, 10, 12, 40, 3, 1, padding=(1, 0)),
+    Conv(2, 16, 8, 8, 16, 3, 3, padding=(2, 2), dilation=(2, 2)),
+    Conv(4, 24, 5, 6, 24, 3, 3, padding=(1, 1)),
+    Conv(1, 16, 22, 20, 56, 3, 3, (2, 2), (1, 1)),
+    Conv(2, 16, 15, 14, 64, 5, 5, (2, 2), (2, 2)),
+    Conv(1, 32, 11, 10, 32, 3, 3, padding=(1, 1), groups=2),
+    Conv(5, 16, 6, 4, 24, 3, 3, padding=(1, 1)),
+    Conv(1, 16, 10, 10, 16, 5, 3, padding=(2, 1)),
+    Conv(1, 24, 14, 9, 32, 3, 3, padding=(0, 1)),
+    Conv(2, 16, 20, 9, 56, 3, 3, (2, 1), (1, 1)),
+    Conv(1, 48, 12, 9, 16, 3, 3, padding=(1, 1)),
+    Conv(2, 16, 7, 9, 72, 3, 3, padding=(1, 1)),
+    Conv(9, 16, 4, 3, 16, 3, 3, padding=(1, 1)),
+    Conv(1, 16, 33, 3, 24, 3, 3, padding=(1, 1)),
+]
 RAGGED = [  # what only the general kernels take
     Conv(1, 1, 1, 1, 1, 1, 1),
     Conv(2, 3, 9, 7, 6, 3, 3, (2, 2), (1, 1)),
@@ -141,11 +164,11 @@ def default_cases(direction: str) -> list[Case]:
     dtypes = MMA_DTYPES if direction == "fprop" else MMA_DTYPES[1:]  # every instance is compiled
     cases = [
         Case(direction, dtypes[i % len(dtypes)], True, g, finishes[i // 2 % len(finishes)])
-        for i, g in enumerate(ALIGNED)
+        for i, g in enumerate(ALIGNED + DEEP)
     ]
     cases += [
         Case(direction, "float32", False, g, finishes[i % len(finishes)], nchw=i % 3 == 1 and direction != "dgrad")
-        for i, g in enumerate(RAGGED + ALIGNED[2:11])
+        for i, g in enumerate(RAGGED + ALIGNED[2:11] + DEEP)
     ]
     return cases
 
@@ -188,11 +211,22 @@ def checker():
     return Launcher((case.plan for case in CHECKED), check=True)
 
 
+def k_tiles(case: Case) -> int:
+    """Of the block that sums up most."""
+    g, depth = case.g, 64 // tiles.itemsize(case.dtype) if case.mma else 8
+    if case.direction == "dgrad":
+        size = max(phase.dy.depth for phase in dgrad_phases(g, conv.channels_last(g.k, g.p, g.q)))
+    else:
+        size = g.depth if case.direction == "fprop" else g.rows
+    return -(-size // depth)
+
+
 @pytest.mark.parametrize("direction", DIRECTIONS)
-def test_a_kernel_sees_twenty_shapes(direction):
-    for loop in ("_mma<", "_simt<"):
-        of_kernel = [c.g for c in CASES if c.direction == direction and loop in c.plan.launches[0].kernel]
-        assert len(set(of_kernel)) >= 20
+def test_a_main_loop_sees_twenty_shapes_of_four_k_tiles(direction):
+    for loop in ("mma", "simt"):
+        name = f"conv_{direction}_{loop}<"
+        cases = [c for c in CASES if c.direction == direction and c.plan.launches[0].kernel.startswith(name)]
+        assert len({c.g for c in cases if k_tiles(c) >= 4}) >= 20
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -63,7 +63,7 @@ def test_values_at_every_length(dtype, rng):
 def test_the_mask_follows_the_memory_of_what_it_was_made_for(arrange, rng):
     for shape in ((3, 5), (2, 3, 4, 5), (1, 7, 1, 2), (), (0, 3)):
         x = LAYOUTS[arrange](random(rng, "float32", *shape))
-        mask = dropout.dropout_mask(x, 0.5, np.random.default_rng(0))
+        mask = dropout.dropout_mask(np, x, 0.5, lambda: np.random.default_rng(0))
         kept = mask_of(x.size, 0.5, mask.key).reshape([x.shape[a] for a in mask.order])
         kept = kept.transpose(np.argsort(mask.order)) if x.ndim else kept
         assert_near(run(dropout.dropout, x, mask, 2.0), 2 * x.astype(float) * kept, "float32")
@@ -106,6 +106,18 @@ def test_checked(rng):
         x, mask = random(rng, "float32", n), dropout.PhiloxMask(KEY, 2**31, (0,))
         got = run(dropout.dropout, x, mask, 2.0, check=True)
         assert_near(got, 2 * x.astype(float) * mask_of(n, 0.5, KEY), "float32")
+
+
+def test_a_key_in_memory(rng):
+    for n in (5, 2055):
+        x, key = random(rng, "float32", n), np.array([KEY], np.uint64)
+
+        def dropped(xp, x, key):
+            return dropout.dropout(xp, x, dropout.PhiloxMask(key, 2**31, (0,)), 2.0)
+
+        for seed in SEEDS:
+            got = run(dropped, x, key, check=True, seed=seed)
+            assert_near(got, 2 * x.astype(float) * mask_of(n, 0.5, KEY), "float32")
 
 
 def test_traffic_is_what_the_header_says(rng):

@@ -116,6 +116,15 @@ def default_case(i: int, shape: tuple[int, int, int]) -> Case:
 
 
 CASES = [default_case(i, shape) for i, shape in enumerate(SHAPES * 2)]
+DEEP = [  # at least four k-tiles
+    (9, 5, 133), (64, 65, 140), (66, 3, 135), (20, 70, 164), (1, 9, 100), (130, 2, 147), (31, 66, 156), (65, 65, 132),
+    (4, 64, 177), (12, 11, 190), (70, 33, 128), (17, 16, 224), (100, 8, 99), (8, 100, 200),
+]  # fmt: skip
+CASES += [
+    Case(*KINDS[kind], *shape, KINDS_ORDERS[kind][0], 1, EPILOGUES[i % 3])
+    for i, shape in enumerate(DEEP)
+    for kind in (i % 3, 3)
+]
 CASES += [
     Case("float64", False, 65, 33, 40, (MN_MAJOR, K_MAJOR)),
     Case("bfloat16", False, 33, 65, 70),
@@ -167,9 +176,10 @@ def checker():
     return Launcher((case.plan for case in CHECKED), check=True)
 
 
-def test_a_kernel_sees_twenty_shapes():
-    for mma in (False, True):
-        assert len({(c.m, c.n, c.k) for c in CASES + FULL if c.mma == mma}) >= 20
+def test_a_main_loop_sees_twenty_shapes_of_four_k_tiles():
+    for mma, bytes_of_a_tile in ((False, 32), (True, 64)):
+        deep = [c for c in CASES if c.mma == mma and c.k * tiles.itemsize(c.dtype) > 3 * bytes_of_a_tile]
+        assert len({(c.m, c.n, c.k) for c in deep}) >= 20
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -220,6 +230,37 @@ def test_a_split_sum_has_the_same_bits_on_every_schedule(launcher):
         launcher(case.plan, seed, a=a, b=b, c=c, bias=np.zeros(case.n, c.dtype), residual=np.zeros_like(c))
         results.append(c.tobytes())
     assert len(set(results)) == 1
+
+
+REDUCTIONS = [  # size, columns, how many are added up
+    (1, 1, 2), (4, 4, 3), (5, 5, 2), (12, 3, 5), (64, 8, 2), (63, 7, 4), (1020, 4, 2), (1024, 32, 3), (1028, 4, 2),
+    (1023, 33, 2), (1025, 25, 6), (2048, 1, 2), (2047, 2047, 3), (300, 100, 17), (4096, 64, 2), (81, 9, 33),
+    (500, 20, 9), (999, 27, 2), (3000, 1000, 4), (130, 130, 8), (16, 2, 64),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def reducer():
+    return Launcher([Plan((reduction_of(i),)) for i in range(len(REDUCTIONS))])
+
+
+def reduction_of(i):
+    size, columns, count = REDUCTIONS[i]
+    return gemm.reduction("bfloat16" if i % 2 else "float32", "c", size, columns, count, EPILOGUES[i % 3])
+
+
+def test_partial_sums_are_added_up(reducer, rng):
+    for i, (size, columns, count) in enumerate(REDUCTIONS):
+        dtype, finish = "bfloat16" if i % 2 else "float32", EPILOGUES[i % 3]
+        partial, c = normal(rng, "float32", count, size), unwritten(dtype, size)
+        bias, residual = normal(rng, dtype, columns), normal(rng, dtype, size)
+        want, magnitude = finish.alpha * partial.sum(0, float), np.abs(partial).sum(0, float)
+        for used, added in ((finish.bias, np.tile(bias, size // columns)), (finish.residual, residual)):
+            want = want + used * added.astype(float)
+            magnitude = magnitude + used * np.abs(added.astype(float))
+        for seed in SEEDS:
+            reducer(Plan((reduction_of(i),)), seed, workspace=partial, c=c, bias=bias, residual=residual)
+            assert_close(c, want, magnitude, dtype)
 
 
 def test_fast_division_is_exact():

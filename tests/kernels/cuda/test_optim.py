@@ -58,6 +58,17 @@ def theirs(optimizer, params, grads):
     return [twin.detach().numpy() for twin in twins]
 
 
+def counting_adam(xp, params, grads):
+    """With the counts of the steps, and the learning rate, on the device."""
+    means, squares = ([xp.zeros_like(p) for p in params] for _ in range(2))
+    options = {"beta1": 0.0, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.05, "decoupled": True, "maximize": False}
+    counts, lr = [xp.zeros((), np.float32) for _ in params], xp.asarray(np.float32(0.03125))
+    for step in grads:
+        optim.adam_step(xp, params, step, means, squares, None, step=counts, lr=lr, **options)
+    assert [float(count) for count in counts] == [len(grads)] * len(params)
+    return tuple(params)
+
+
 def compare(ours, optimizer, dtype, rng, shapes=SHAPES, seeds=SEEDS, check=False):
     params = [random(rng, dtype, *shape) for shape in shapes]
     grads = [[random(rng, dtype, *shape) for shape in shapes] for _ in range(STEPS)]
@@ -83,6 +94,26 @@ def test_adam(decoupled, amsgrad, maximize, dtype, rng):
         return kind(params, amsgrad=amsgrad, maximize=maximize, **options)
 
     compare(functools.partial(adam, decoupled, amsgrad, maximize), optimizer, dtype, rng)
+
+
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_what_changes_may_lie_on_the_device(dtype, check, rng):
+    def optimizer(params):
+        return torch.optim.AdamW(params, lr=0.03125, betas=(0.0, 0.99), weight_decay=0.05)
+
+        compare(counting_adam, optimizer, dtype, rng, [(3,), (1030,)] if check else SHAPES, check=check)
+
+
+@pytest.mark.parametrize("tensors", [*range(1, 18), 255, 256, 257, 300])
+def test_steps_are_counted(tensors, rng):
+    compare(
+        counting_adam,
+        lambda params: torch.optim.AdamW(params, lr=0.03125, betas=(0.0, 0.99), weight_decay=0.05),
+        "float32",
+        rng,
+        [(1,)] * tensors,
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -127,7 +158,7 @@ def test_every_number_moves_once(rng):
     p, g = random(rng, "float32", 8192), random(rng, "float32", 8192)
     with counted("optim.cu", "optimize<float, SGD<float>>") as traffic:
         run(functools.partial(sgd, {"momentum": 0.9}), [p], [[g]])
-    tables = 48 + 2 * 16
+    tables = 56 + 2 * 16
     threads = 2 * 256
     assert traffic.bytes("global") <= 5 * p.nbytes + tables * threads
     assert traffic.bytes("global") >= 5 * p.nbytes

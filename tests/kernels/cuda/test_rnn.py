@@ -8,7 +8,17 @@ import torch
 from deepgpu.kernels.emulator import compile_judge
 
 from deepgpu.backends.cuda import instances, rnn
-from tests.kernels.cuda.emulated import ROUNDING, SEEDS, SOME_DTYPES, assert_near, counted, judged, random, run
+from tests.kernels.cuda.emulated import (
+    ROUNDING,
+    SEEDS,
+    SOME_DTYPES,
+    assert_near,
+    assert_same,
+    counted,
+    judged,
+    random,
+    run,
+)
 
 INSTANCES = {"rnn.cu": instances.INSTANCES["rnn.cu"]}
 SHAPES = [
@@ -40,11 +50,13 @@ def test_lstm(dtype, rng):
         inputs = exact(gates, c)
         want = lstm(*inputs)
         gradients = torch.autograd.grad(want, inputs, exact(gh, gc))
-        seed = SEEDS[i % 2]
+        seed, other = SEEDS[i % 2], SEEDS[1 - i % 2]
         got = run(rnn.lstm_gates, gates, c, seed=seed)
+        assert_same(run(rnn.lstm_gates, gates, c, seed=other), got)
         for a, b in zip(got, want, strict=True):
             assert_near(a, b.detach(), dtype, magnitude=8)
         back = run(rnn.lstm_gates_backward, gh, gc, gates, c, got[1], seed=seed)
+        assert_same(run(rnn.lstm_gates_backward, gh, gc, gates, c, got[1], seed=other), back)
         for a, b in zip(back, gradients, strict=True):  # the cell that is kept is rounded
             assert_near(a, b, dtype, magnitude=32 + 64 * ROUNDING[dtype] * 2**20)
 
@@ -56,9 +68,12 @@ def test_gru(dtype, rng):
         inputs = exact(x, hidden, state)
         want = gru(*inputs)
         gradients = torch.autograd.grad(want, inputs, exact(g))
-        seed = SEEDS[i % 2]
-        assert_near(run(rnn.gru_gates, x, hidden, state, seed=seed), want[0].detach(), dtype, magnitude=8)
+        seed, other = SEEDS[i % 2], SEEDS[1 - i % 2]
+        got = run(rnn.gru_gates, x, hidden, state, seed=seed)
+        assert_near(got, want[0].detach(), dtype, magnitude=8)
+        assert_same([run(rnn.gru_gates, x, hidden, state, seed=other)], [got])
         back = run(rnn.gru_gates_backward, g, x, hidden, state, seed=seed)
+        assert_same(run(rnn.gru_gates_backward, g, x, hidden, state, seed=other), back)
         for a, b in zip(back, gradients, strict=True):
             assert_near(a, b, dtype, magnitude=32)
 

@@ -89,6 +89,7 @@ GROUPED = Conv(1, 24, 9, 10, 40, 3, 2, (2, 3), (1, 1), groups=2)
 CONVOLUTIONS = [
     *(test_conv.Case(d, "bfloat16", True, Conv(2, 40, 7, 6, 64, 3, 3, padding=(1, 1))) for d in test_conv.DIRECTIONS),
     test_conv.Case("dgrad", "float32", True, GROUPED),
+    *(test_conv.Case(d, "float32", False, GROUPED) for d in test_conv.DIRECTIONS),
 ]
 MORE_CONVOLUTIONS = [test_conv.Case(d, "float32", True, GROUPED) for d in ("fprop", "wgrad")]
 
@@ -135,10 +136,11 @@ def hold_convolution_to_the_formula(launcher: Launcher, case: test_conv.Case) ->
     else:
         read = up(g.depth, bn) * g.rows * k + up(k, bm) * pairs * c
         written = g.k * g.depth
-    assert traffic.bytes("copy read") == g.groups * read * size
+    loads = ("copy read", "global load") if case.mma else ("global load", "copy read")
+    assert traffic.bytes(loads[0]) == g.groups * read * size
     assert traffic.bytes("global store") == written * size
-    assert traffic.bytes("global load", "global atomic") == 0
-    assert_wide_and_without_conflicts(traffic, True)
+    assert traffic.bytes(loads[1], "global atomic") == 0
+    assert_wide_and_without_conflicts(traffic, case.mma)
 
 
 def phases_of(g: Conv) -> list[tuple[int, int]]:
