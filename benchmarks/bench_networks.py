@@ -12,6 +12,7 @@ from harness import Case, main
 from networks import NETWORKS
 
 QUICK = {"MLP", "ResNet-18"}
+LAYOUTS = ("NCHW", "channels-last")
 
 
 def cases() -> list[Case]:
@@ -22,28 +23,36 @@ def cases() -> list[Case]:
     ]
 
 
-def ours(mode: str, name: str) -> Callable[[], Any]:
+def ours(mode: str, name: str, batch: int | None = None) -> Callable[[], Any]:
+    """A call of our network; ``batch`` in place of the usual one."""
     import deepgpu as dg
     from deepgpu import nn
     from deepgpu.nn import functional as F
 
-    make, batch, shape, classes = NETWORKS[name]
+    make, usual, shape, classes = NETWORKS[name]
+    number = batch or usual
     dg.manual_seed(0)
-    return _call(mode, make(nn), dg.randn(batch, *shape), dg.arange(batch) % classes, F, dg)
+    return _call(mode, make(nn), dg.randn(number, *shape), dg.arange(number) % classes, F, dg)
 
 
-def theirs(mode: str, name: str) -> dict[str, Callable[[], Any]]:
+def theirs(mode: str, name: str, batch: int | None = None) -> dict[str, Callable[[], Any]]:
+    """PyTorch's network, in both formats."""
+    return {layout: theirs_in(layout, mode, name, batch) for layout in LAYOUTS}
+
+
+def theirs_in(layout: str, mode: str, name: str, batch: int | None = None) -> Callable[[], Any]:
+    """PyTorch's network in one format."""
     import torch
     from torch import nn
     from torch.nn import functional as F
 
-    def variant(layout: torch.memory_format) -> Callable[[], Any]:
-        torch.manual_seed(0)
-        make, batch, shape, classes = NETWORKS[name]
-        model, x = make(nn).to(memory_format=layout), torch.randn(batch, *shape).contiguous(memory_format=layout)
-        return _call(mode, model, x, torch.arange(batch) % classes, F, torch)
-
-    return {"NCHW": variant(torch.contiguous_format), "channels-last": variant(torch.channels_last)}
+    memory_format = torch.contiguous_format if layout == "NCHW" else torch.channels_last
+    torch.manual_seed(0)
+    make, usual, shape, classes = NETWORKS[name]
+    number = batch or usual
+    model = make(nn).to(memory_format=memory_format)
+    x = torch.randn(number, *shape).contiguous(memory_format=memory_format)
+    return _call(mode, model, x, torch.arange(number) % classes, F, torch)
 
 
 def _call(mode: str, model: Any, x: Any, targets: Any, F: Any, library: Any) -> Callable[[], Any]:

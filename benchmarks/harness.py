@@ -97,6 +97,26 @@ def percentile(values: Sequence[float], p: float) -> float:
 
 def main(name: str, cases: Sequence[Case], ours: Side, theirs: Side) -> None:
     """Read the command line, time the cases, and write ``results/<name>.csv``, ``.png`` and ``.json``."""
+    chosen, options = choose(name, cases)
+    rounds = options.rounds or (3 if options.quick else 9)
+    with Turns("ours", ours, options.threads) as us, Turns("torch", theirs, options.threads) as them:
+        known = us.ask("environment") | them.ask("environment") | {"avx2_forced": options.avx2}
+        peak = us.ask("peak")
+        print(json.dumps(known | {"peak_gflops": round(peak, 1)}, indent=1), flush=True)
+        results = []
+        for case in chosen:
+            results.append(measure(case, us, them, rounds))
+            print(_line(results[-1], peak), flush=True)
+            write(options.output / name, results, known | {"peak_gflops": round(peak, 1)}, peak)  # if it is cut
+        peak = max(peak, us.ask("peak"))  # of two, in case something else ran during one
+        known |= {"peak_gflops": round(peak, 1)}
+    ratios = [percentile(r.ratios, 50) for r in results]
+    print(f"geometric mean {statistics.geometric_mean(ratios):.2f}, least {min(ratios):.2f}, of {len(ratios)} cases")
+    write(options.output / name, results, known, peak)
+
+
+def choose(name: str, cases: Sequence[Case]) -> tuple[list[Case], argparse.Namespace]:
+    """Read the command line of a benchmark, and set what it says for the processes to come."""
     parser = argparse.ArgumentParser(description=f"deepgpu against PyTorch: {name}")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, and only the quick cases")
     parser.add_argument("--filter", default="", help="only cases whose name contains this")
@@ -109,22 +129,8 @@ def main(name: str, cases: Sequence[Case], ours: Side, theirs: Side) -> None:
     if not chosen:
         parser.error(f"--filter {options.filter!r} matches none of: {', '.join(c.name for c in cases)}")
     _set_environment(options.threads, options.avx2)
-    rounds = options.rounds or (3 if options.quick else 9)
     options.output.mkdir(parents=True, exist_ok=True)
-    with Turns("ours", ours, options.threads) as us, Turns("torch", theirs, options.threads) as them:
-        environment = us.ask("environment") | them.ask("environment") | {"avx2_forced": options.avx2}
-        peak = us.ask("peak")
-        print(json.dumps(environment | {"peak_gflops": round(peak, 1)}, indent=1), flush=True)
-        results = []
-        for case in chosen:
-            results.append(measure(case, us, them, rounds))
-            print(_line(results[-1], peak), flush=True)
-            write(options.output / name, results, environment | {"peak_gflops": round(peak, 1)}, peak)  # if it is cut
-        peak = max(peak, us.ask("peak"))  # of two, in case something else ran during one
-        environment |= {"peak_gflops": round(peak, 1)}
-    ratios = [percentile(r.ratios, 50) for r in results]
-    print(f"geometric mean {statistics.geometric_mean(ratios):.2f}, least {min(ratios):.2f}, of {len(ratios)} cases")
-    write(options.output / name, results, environment, peak)
+    return chosen, options
 
 
 def measure(case: Case, us: Turns, them: Turns, rounds: int) -> Result:
@@ -175,7 +181,7 @@ def _serve(name: str, side: Side, threads: int, pipe: Any) -> None:
             return
         answer: Any = None
         if what == "environment":
-            answer = _environment(name, threads)
+            answer = environment(name, threads)
         elif what == "peak":
             answer = _peak(threads)
         elif what == "prepare":
@@ -218,7 +224,8 @@ def _set_environment(threads: int, avx2: bool) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [repository, os.environ.get("PYTHONPATH")]))
 
 
-def _environment(name: str, threads: int) -> dict[str, Any]:
+def environment(name: str, threads: int) -> dict[str, Any]:
+    """What a side's results depend on."""
     if name == "torch":
         import torch
 
