@@ -114,6 +114,25 @@ def complexity(data):
     assert spearmanr(data["predicted"], [c.seconds for c in data["layers"]])[0] > 0.85
 
 
+def autoencoders(data):
+    # Two principal components, by another implementation, on the same images as of seed 0.
+    from sklearn.decomposition import PCA
+
+    study = sys.modules["study"]
+    images, test = (
+        study.fashion(train, count)[0].flatten(1).numpy() * 0.353 + 0.286
+        for train, count in ((True, 6000), (False, 2000))
+    )
+    pca = PCA(2).fit(images)
+    restored = pca.inverse_transform(pca.transform(test))
+    errors = data["errors"]
+    assert errors["PCA"] == pytest.approx(((restored - test) ** 2).mean(), rel=1e-3)
+    assert errors["fine-tuned"] < errors["PCA"]
+    assert errors["denoising"] < min(errors["plain"], errors["noisy PCA"])
+    assert np.mean(data["scores"]["pre-trained"]) > np.mean(data["scores"]["random"])
+    assert data["bound"] < 0.6 * data["alone"]
+
+
 SLOW = pytest.mark.full  # more than about 8 seconds
 SUBJECTS = {
     "01_perceptron": (perceptron, ()),
@@ -126,6 +145,7 @@ SUBJECTS = {
     "08_convolution": (convolution, SLOW),
     "09_training_loop": (training_loop, SLOW),
     "13_complexity": (complexity, SLOW),
+    "15_autoencoders": (autoencoders, SLOW),
 }
 
 
