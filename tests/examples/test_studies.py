@@ -103,6 +103,33 @@ def training_loop(data):
         np.testing.assert_array_equal(data["resumed"][name], weights, err_msg=name)
 
 
+def resnet(data):
+    from scipy.stats import theilslopes
+
+    for (kind, depth), norms in data["norms"].items():
+        assert len(norms) == depth - 1
+        if depth == 56:  # the slope in the last stage, of 18 convolutions, by the median of all pairs
+            grows = -theilslopes(np.log(norms[-18:]))[0]
+            assert (0.08 < grows < 0.25) if kind == "plain" else (abs(grows) < 0.08)
+    last = {key: losses[-1] for key, losses in data["losses"].items()}
+    assert last["plain", 56] > 1.2 * last["plain", 20]
+    assert last["plain", 56] > 1.2 * last["residual", 56]
+    assert data["scores"]["residual", 56] > data["scores"]["plain", 56]
+    assert data["connected"] == ["fc"]
+
+
+def densenet(data):
+    assert data["shapes"] == [(128, 56, 56), (256, 28, 28), (512, 14, 14), (1024, 7, 7)]
+    assert data["parameters"] == 7_978_856  # torchvision's densenet121
+    assert data["differences"] == [0, 0, 0]
+    kept, again = (np.array(data["memory"][efficient]) for efficient in (False, True))
+    assert (again < kept).all()
+    assert (np.diff(again / kept) < 0).all()  # the deeper, the smaller the share
+    assert again[-1] < 0.6 * kept[-1]
+    assert abs(np.diff(list(data["sizes"].values()))[0]) < 0.02 * data["sizes"]["ResNet"]
+    assert min(data["scores"].values()) > 0.6
+
+
 def complexity(data):
     from scipy.stats import spearmanr
 
@@ -133,6 +160,23 @@ def autoencoders(data):
     assert data["bound"] < 0.6 * data["alone"]
 
 
+def combined(data):
+    torch = pytest.importorskip("torch")
+    log_probs, labels, lengths = (torch.tensor(data["ctc"][name]) for name in ("log_probs", "labels", "lengths"))
+    steps = torch.full((len(labels),), len(log_probs))
+    loss = torch.nn.functional.ctc_loss(log_probs, labels, steps, lengths, blank=10)
+    assert data["ctc"]["loss"] == pytest.approx(loss.item(), rel=1e-4)
+    assert data["gradients"]
+    goals = [row[:n].tolist() for row, n in zip(labels, lengths, strict=True)]
+    assert data["goals"] == goals
+    # Without edits: a string is read right, or wrong at least once.
+    wrong = {
+        name: np.mean([a != g for a, g in zip(found, goals, strict=True)]) for name, found in data["readings"].items()
+    }
+    assert wrong["joint"] < wrong["frozen"]
+    assert data["rates"]["joint"] < min(data["rates"]["frozen"], 0.5)
+
+
 SLOW = pytest.mark.full  # more than about 8 seconds
 SUBJECTS = {
     "01_perceptron": (perceptron, ()),
@@ -144,7 +188,10 @@ SUBJECTS = {
     "07_depth": (depth, SLOW),
     "08_convolution": (convolution, SLOW),
     "09_training_loop": (training_loop, SLOW),
+    "10_resnet": (resnet, SLOW),
+    "11_densenet": (densenet, SLOW),
     "13_complexity": (complexity, SLOW),
+    "17_combined": (combined, SLOW),
     "15_autoencoders": (autoencoders, SLOW),
 }
 
