@@ -130,7 +130,7 @@ def fprop_plan(dtype: str, g: Conv, image: Image, finish: Finish = PLAIN, tensor
         x, w = Layout(g.c, 1, aligned=image.aligned), Layout(g.c, 1)
         return _renamed(gemm.plan(dtype, g.rows, g.k, g.c, x, w, 1, finish, tensor_cores), "x", "w", "y")
     mma = tensor_cores and _fits_mma(dtype, g, image, contiguous, g.rows, (g.channels,))
-    tile = mma_tile(g.rows, g.filters, g.groups) if mma else simt_tile(g.rows, g.filters, g.groups, dtype)
+    tile = mma_tile(g.rows, g.filters, g.groups, dtype) if mma else simt_tile(g.rows, g.filters, g.groups, dtype)
     end = epilogue(dtype, finish.alpha, g.filters % tile.vector(dtype) == 0)
     args = _fprop_args(dtype)(im2col(g, image), g.filters, g.groups, end)
     flags = (ACTIVATIONS[finish.activation],) if mma else (image.order, ACTIVATIONS[finish.activation])
@@ -169,7 +169,7 @@ def dgrad_plan(dtype: str, g: Conv, image: Image | None = None, tensor_cores: bo
     largest = max(phase.dy.rows for phase in phases)
     copies = g.groups * len(phases)
     if tensor_cores and _fits_mma(dtype, g, image, contiguous, largest, (g.channels, g.filters)):
-        tile = mma_tile(largest, g.channels, copies)
+        tile = mma_tile(largest, g.channels, copies, dtype)
         whole = g.filters % tile.depth(dtype) == 0
         if tile == MMA_LARGE and dtype == "float32" and not (whole and len(phases) == 1):
             tile = MMA_LARGE_8_WARPS  # four warps of 64x64 would spill registers
