@@ -177,6 +177,17 @@ def combined(data):
     assert data["rates"]["joint"] < min(data["rates"]["frozen"], 0.5)
 
 
+def gan(data):
+    from scipy.linalg import sqrtm
+
+    real, drawn = data["real"].astype(np.float64), data["drawn"].astype(np.float64)
+    a, b = np.cov(real.T), np.cov(drawn.T)
+    shift = ((real.mean(0) - drawn.mean(0)) ** 2).sum()
+    assert data["distance"] == pytest.approx(shift + np.trace(a + b - 2 * sqrtm(a @ b).real), rel=1e-3)
+    assert data["between"]["codes"] < data["between"]["images"]
+    assert data["scores"]["untrained"] < data["scores"]["trained"]
+
+
 SLOW = pytest.mark.full  # more than about 8 seconds
 SUBJECTS = {
     "01_perceptron": (perceptron, ()),
@@ -193,6 +204,7 @@ SUBJECTS = {
     "13_complexity": (complexity, SLOW),
     "17_combined": (combined, SLOW),
     "15_autoencoders": (autoencoders, SLOW),
+    "16_gan": (gan, SLOW),
 }
 
 
@@ -222,3 +234,59 @@ def test_a_finding_that_does_not_hold_is_told(studies, tmp_path):
     assert run.holds
     run.found("wrong", "nan", np.nan < 1)
     assert not run.holds
+
+
+def test_gradient_penalty(studies):
+    torch = pytest.importorskip("torch")
+    study = studies.load("16_gan")
+    critic = study.discriminator(4, spectral_norm=False)
+    convolutions = [torch.nn.Conv2d(1, 4, 4, 2, 1), torch.nn.Conv2d(4, 8, 4, 2, 1)]
+    layers = [layer for convolution in convolutions for layer in (convolution, torch.nn.LeakyReLU(0.2))]
+    theirs = torch.nn.Sequential(*layers, torch.nn.Flatten(), torch.nn.Linear(8 * 49, 1))
+    theirs.load_state_dict({name: torch.tensor(t.numpy()) for name, t in critic.state_dict().items()})
+    images = np.random.default_rng(0).normal(size=(3, 1, 28, 28)).astype(np.float32)
+    value = study.penalty(critic, *(study.dg.tensor(images),) * 2)  # of an image and itself: no other between them
+    value.backward()
+    x = torch.tensor(images, requires_grad=True)
+    (slope,) = torch.autograd.grad(theirs(x).sum(), x, create_graph=True)
+    expected = ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean()
+    expected.backward()
+    assert value.item() == pytest.approx(expected.item(), rel=1e-5)
+    for name, weight in theirs.named_parameters():
+        if name.endswith("weight"):  # the slope of a bias is zero, or none
+            np.testing.assert_allclose(critic.get_parameter(name).grad.numpy(), weight.grad, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("loss", ["dcgan", "wgan-gp"])
+def test_options_of_the_gan(studies, loss):
+    study = studies.load("16_gan")
+    g, d = study.generator(4), study.discriminator(4, spectral_norm=True)
+    optimizers = [study.dg.optim.SGD(net.parameters(), 1e-3) for net in (g, d)]
+    before = [{name: t.detach().numpy().copy() for name, t in net.named_parameters()} for net in (g, d)]
+    study.play(g, d, study.dg.randn(8, 1, 28, 28), optimizers, loss)
+    for net, old in zip((g, d), before, strict=True):
+        assert all(np.isfinite(t.detach().numpy()).all() for t in net.parameters())
+        assert any((t.detach().numpy() != old[name]).any() for name, t in net.named_parameters())
+    for layer in (d[0], d[2], d[5]):
+        weight = layer.weight.detach().numpy()
+        largest = np.linalg.svd(weight.reshape(len(weight), -1), compute_uv=False)[0]
+        assert largest == pytest.approx(1, abs=0.1)  # 15 power iterations, and those of the calls
+
+
+def test_options_of_a_study(studies, tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    def study(s, word: str = "none"):
+        """A subject."""
+        s.found("a claim", word, word == "some")
+
+    caught = []
+    monkeypatch.setattr(studies.typer, "run", caught.append)
+    studies.main(study)
+    app = studies.typer.Typer()
+    app.command()(caught[0])
+    told = CliRunner().invoke(app, ["--help"])
+    assert "--word" in told.output
+    assert "Of everything random." in told.output
+    for arguments, code in ((["--word", "some"], 0), ([], 1)):
+        assert CliRunner().invoke(app, [*arguments, "--out", str(tmp_path)]).exit_code == code
