@@ -130,6 +130,23 @@ def densenet(data):
     assert min(data["scores"].values()) > 0.6
 
 
+def challenges(data):
+    from scipy.stats import theilslopes
+
+    slopes = {name: theilslopes(np.log(norms))[0] for name, norms in data["norms"].items()}
+    assert slopes["sigmoid"] > np.log(4) - 0.1  # sigmoid' is at most 1/4
+    assert abs(slopes["ReLU"]) < 0.2
+    assert data["losses"]["sigmoid"] > 2.2 > 1 > data["losses"]["ReLU"]
+    for lr in (0.1, 0.3, 1.0, 3.0):
+        assert data["steps"]["batch norm", lr] < 0.5 * data["steps"]["plain", lr]
+    plain, dropped = (np.array(data["curves"][rate]) for rate in (0.0, 0.5))
+    assert plain[-1] > 1.1 * plain.min()
+    assert dropped[-10:].mean() < plain[-10:].mean()
+    assert data["trained"][0.5] < data["trained"][0.0] > 0.99
+    assert len(data["trials"]) == 10
+    assert data["chosen"] > np.median(data["trials"])
+
+
 def complexity(data):
     from scipy.stats import spearmanr
 
@@ -200,6 +217,7 @@ SUBJECTS = {
     "09_training_loop": (training_loop, SLOW),
     "10_resnet": (resnet, SLOW),
     "11_densenet": (densenet, SLOW),
+    "12_challenges": (challenges, SLOW),
     "13_complexity": (complexity, SLOW),
     "17_combined": (combined, SLOW),
     "15_autoencoders": (autoencoders, SLOW),
