@@ -219,9 +219,9 @@ SUBJECTS = {
     "11_densenet": (densenet, SLOW),
     "12_challenges": (challenges, SLOW),
     "13_complexity": (complexity, SLOW),
-    "17_combined": (combined, SLOW),
     "15_autoencoders": (autoencoders, SLOW),
     "16_gan": (gan, SLOW),
+    "17_combined": (combined, SLOW),
 }
 
 
