@@ -53,8 +53,11 @@ class Case:
         arguments = (self.dtype, self.m, self.n, self.k, a, b, self.batch, self.finish, self.mma)
         if self.tile is None:
             return gemm.plan(*arguments)
+        tile, blocks = self.tile, self.tile.blocks(self.m, self.n) * self.batch
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(gemm, f"{self.tile.loop}_tile", lambda *_: self.tile)
+            patch.setattr(gemm, "simt_tile", lambda *_: tile)
+            split = tiles.splits(tile, blocks, self.k, self.dtype)
+            patch.setattr(gemm, "mma_schedule", lambda *_: (tile, *split))
             return gemm.plan.__wrapped__(*arguments)
 
     def run(self, launcher: Launcher, seed: int) -> None:
