@@ -2,7 +2,7 @@
 
 from math import e, inf, nan, pi
 
-from deepgpu import accelerator, amp, autograd, backends, compiler, cuda, linalg, nn, optim, utils
+from deepgpu import accelerator, amp, autograd, backends, compiler, cuda, func, linalg, nn, optim, utils
 from deepgpu.amp import (
     GradScaler,
     autocast,

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from inspect import Signature, signature
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, TypeVar
@@ -97,8 +98,8 @@ class Study:
             table.add_row(f.claim, f.measured, "yes" if f.holds else "[bold red]NO[/]")
         Console(width=None if _terminal() else 140).print(table)
         print(f"picture: {self.picture}")
-        record = {"seed": self.seed, "quick": self.quick, "seconds": round(seconds, 1)}
-        record["findings"] = [asdict(f) for f in self.findings]
+        findings = [asdict(f) for f in self.findings]
+        record = {"seed": self.seed, "quick": self.quick, "seconds": round(seconds, 1), "findings": findings}
         (self.out / f"{self.name}.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -146,19 +147,25 @@ def load(name: str) -> ModuleType:
     return module
 
 
-def main(study: Callable[[Study], Any]) -> None:
-    """The command line of one study; the exit code is 1 if a finding does not hold."""
+def main(study: Callable[..., Any]) -> None:
+    """The command line of one study; the exit code is 1 if a finding does not hold.
+
+    Parameters of the study after the first, which have defaults, are options too.
+    """
 
     def command(
         quick: Annotated[bool, typer.Option("--quick", help="Less data and fewer steps.")] = False,
         seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
         device: Annotated[str, typer.Option(help="auto (the GPU if there is one), cpu or cuda.")] = "auto",
         out: Annotated[Path, typer.Option(help="Folder for the picture and the findings.")] = Path("runs/examples"),
+        **options: Any,
     ) -> None:
         run = Study(Path(sys.argv[0]).stem, quick, seed, device, out)
-        study(run)
+        study(run, **options)
         run.report()
         raise typer.Exit(0 if run.holds else 1)
 
     command.__doc__ = sys.modules[study.__module__].__doc__
+    shared, own = (list(signature(f, eval_str=True).parameters.values()) for f in (command, study))
+    command.__signature__ = Signature([*shared[:-1], *own[1:]])  # type: ignore[attr-defined]
     typer.run(command)

@@ -30,7 +30,7 @@ LAYERS = [
         "autograd",
     },
     {"ops"},
-    {"linalg", "nn", "optim", "utils", "serialization", "amp", "cuda", "accelerator", "inplace"},
+    {"func", "linalg", "nn", "optim", "utils", "serialization", "amp", "cuda", "accelerator", "inplace"},
     {"vision"},
     {"train", "viz"},
     {"cli", "__main__", "testing"},

@@ -25,6 +25,7 @@ def check(
         list[str] | None, typer.Option(metavar="LINE", help="Another launch: 'f<<<4, 256>>>(random(1000), 1000)'.")
     ] = None,
     seeds: Annotated[int, typer.Option(help="Schedules for each launch.")] = 8,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Only this schedule, which a report named.")] = None,
     cooperative: Annotated[bool, typer.Option(help="Launch cooperatively, for grid.sync().")] = False,
     traffic: Annotated[bool, typer.Option(help="Count bytes, sectors and bank conflicts by source line.")] = False,
     arch: Annotated[list[int] | None, typer.Option(metavar="NN", help="Compile with NVRTC for sm_NN, too.")] = None,
@@ -43,6 +44,7 @@ def check(
             path,
             launch or (),
             seeds=seeds,
+            seed=seed,
             options=options,
             cooperative=cooperative,
             traffic=traffic,

@@ -1,8 +1,9 @@
-"""What is measured while training and evaluating: loss, accuracy, speed."""
+"""What is measured while training and evaluating: loss, accuracy, edits, speed."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -86,3 +87,18 @@ class Speed:
     def rate(self) -> float:
         """Samples a second; 0 before the first batch."""
         return self._rate
+
+
+def edit_distance(found: Sequence[Any], goal: Sequence[Any]) -> int:
+    """The fewest insertions, deletions and replacements of elements that turn ``found`` into ``goal``.
+
+    Notes
+    -----
+    Levenshtein 1966. Divided by the length of ``goal`` it is the error rate of a reader of characters or words.
+    """
+    row = list(range(len(goal) + 1))  # the distances of what was seen of ``found`` to all beginnings of ``goal``
+    for i, a in enumerate(found, 1):
+        diagonal, row[0] = row[0], i
+        for j, b in enumerate(goal, 1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (a != b))
+    return row[-1]

@@ -11,6 +11,7 @@ from typing import Any
 
 from deepgpu.nn import Module, functional as F
 from deepgpu.nn.utils import clip_grad_norm_
+from deepgpu.ops.memory import channels_last
 from deepgpu.optim import Optimizer
 from deepgpu.serialization import save_tensors
 from deepgpu.tensor import Tensor
@@ -103,6 +104,8 @@ class Trainer:
             raise ValueError(f"Trainer: `scheduler_interval` takes 'batch' or 'epoch', but got {scheduler_interval!r}")
         self.device = choose_device(device)
         self.model = model.to(self.device)
+        if self.device.type == "cuda":  # filters lie as the kernels read them: no step lays them out anew
+            self.model = self.model.to(memory_format=channels_last)
         self.optimizer = optimizer
         self.loss = loss or F.cross_entropy
         self.scheduler = scheduler

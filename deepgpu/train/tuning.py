@@ -100,7 +100,7 @@ def open_study(folder: str | os.PathLike[str], recipe: Recipe) -> Any:
         study_name="deepgpu",
         direction="maximize",
         load_if_exists=True,
-        sampler=package.samplers.TPESampler(seed=recipe.seed + os.getpid()),  # no two workers try the same
+        sampler=package.samplers.TPESampler(),  # without a seed: no two workers, nor one that goes on, try the same
         pruner=package.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1),
     )
     wanted = recipe.to_json()

@@ -24,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
         "lines `// launch: ...` of the source are run anyway",
     )
     parser.add_argument("--seeds", type=int, default=8, help="schedules for each launch (default 8)")
+    parser.add_argument("--seed", type=int, metavar="N", help="only this schedule, which a report named")
     parser.add_argument("--cooperative", action="store_true", help="launch cooperatively, for grid.sync()")
     parser.add_argument("--traffic", action="store_true", help="count bytes, sectors and bank conflicts by source line")
     parser.add_argument(
@@ -36,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.path,
             options.launch,
             seeds=options.seeds,
+            seed=options.seed,
             options=options.options,
             cooperative=options.cooperative,
             traffic=options.traffic,

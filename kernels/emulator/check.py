@@ -53,9 +53,8 @@ class CheckReport:
         for result in self.launches:
             lines.append(f"{result.line.text}")
             if result.failure is None:
-                lines.append(
-                    f"  memcheck, racecheck, initcheck, synccheck: no errors under {result.schedules} schedules"
-                )
+                schedules = f"{result.schedules} schedule{'s' * (result.schedules != 1)}"
+                lines.append(f"  memcheck, racecheck, initcheck, synccheck: no errors under {schedules}")
             else:
                 lines += [f"  {line}" for line in str(result.failure).splitlines()]
             if result.traffic is not None:
@@ -79,6 +78,7 @@ def check(
     launches: Sequence[str] = (),
     *,
     seeds: int = 8,
+    seed: int | None = None,
     options: Sequence[str] = (),
     cooperative: bool = False,
     traffic: bool = False,
@@ -94,6 +94,8 @@ def check(
         the source's ``// launch:`` comments.
     seeds : int
         How many schedules each launch runs under.
+    seed : int, optional
+        Run under this schedule only, to see again what a report names.
     options : sequence of str
         NVRTC's options.
     cooperative : bool
@@ -115,6 +117,7 @@ def check(
         A launch line that makes no sense.
     """
     code = Path(path).read_text()
+    schedules = range(seeds) if seed is None else (seed,)
     lines = [*launch_line.in_comments(code), *map(launch_line.parse, launches)]
     names = tuple(dict.fromkeys(line.kernel for line in lines))
     module = RawModule(
@@ -126,12 +129,12 @@ def check(
         kernel = module.get_function(line.kernel)
         kernel.max_dynamic_shared_size_bytes = max(kernel.max_dynamic_shared_size_bytes, line.shared_mem)
         arguments = launch_line.make_arguments(line, kernel.signature, kernel.parameter_names)
-        failure = explore(kernel, line.grid, line.block, arguments, shared_mem=line.shared_mem, seeds=range(seeds))
+        failure = explore(kernel, line.grid, line.block, arguments, shared_mem=line.shared_mem, seeds=schedules)
         counted = None
         if traffic and failure is None:
             with module.count() as counted:
                 kernel(line.grid, line.block, arguments, shared_mem=line.shared_mem)
-        results.append(LaunchResult(line, seeds, failure, counted))
+        results.append(LaunchResult(line, len(schedules), failure, counted))
     launched = {line.kernel.split("<")[0] for line in lines}
     idle = [name for name in module.declared_kernels if name not in launched and name.split("::")[-1] not in launched]
     verdicts = []

@@ -1,5 +1,7 @@
 """``deepgpu kernels check``."""
 
+import re
+
 import pytest
 from typer.testing import CliRunner
 
@@ -42,6 +44,32 @@ def test_a_race_is_reported(check):
     assert status == 1
     assert "racecheck" in output
     assert "reverse.cu:5" in output
+
+
+TAKE = """// launch: take<<<1, 64>>>(full(1, 10), zeros(1))
+#include <assert.h>
+extern "C" __global__ void take(int* left, int* taken) {
+  if (atomicAdd(left, 0) > 0) {
+    assert(atomicSub(left, 1) > 0);
+    atomicAdd(taken, 1);
+  }
+}
+"""
+
+
+def test_a_failing_schedule_is_shrunk_and_seen_again_by_its_seed(check):
+    status, output = check(TAKE)
+    assert status == 1
+    found = re.search(r"found with seed (\d+); fails under the default order, except: (.*)", output)
+    assert found, output
+    assert found[2] == "block 0, decision 24: a thread is interrupted at an atomic"
+    assert int(found[1]) > 1
+    status, again = check(TAKE, "--seed", found[1])
+    assert status == 1
+    assert again == output
+    status, output = check(TAKE, "--seed", "0")
+    assert status == 0
+    assert "no errors under 1 schedule\n" in output
 
 
 def test_macros_and_further_launches(check):

@@ -11,7 +11,7 @@ import deepgpu as dg
 from deepgpu import nn
 from deepgpu.train import EarlyStopping, Totals, choose_device, evaluate, holdout, k_fold
 from deepgpu.train.display import Bar, Lines, View, display_for, duration
-from deepgpu.train.metrics import Speed
+from deepgpu.train.metrics import Speed, edit_distance
 
 
 def test_holdout_parts_the_samples():
@@ -104,6 +104,19 @@ def test_speed_forgets_a_slow_start(monkeypatch):
 
 
 VIEW = View("epoch 1/2", 3, 10, 0.5, 0.25, 1234.5, 61.0)
+
+
+def test_edit_distance_is_the_fewest_edits():
+    def fewest(a, b):
+        if not a or not b:
+            return len(a) + len(b)
+        return min(fewest(a[1:], b) + 1, fewest(a, b[1:]) + 1, fewest(a[1:], b[1:]) + (a[0] != b[0]))
+
+    assert edit_distance("kitten", "sitting") == 3
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        a, b = (rng.integers(0, 3, rng.integers(0, 6)).tolist() for _ in range(2))
+        assert edit_distance(a, b) == fewest(a, b)
 
 
 def test_lines_and_bar():

@@ -105,6 +105,14 @@ def test_the_best_settings_are_found_and_hopeless_trials_pruned(tmp_path, scored
     assert len(study.trials) == 30
 
 
+def test_a_study_that_goes_on_tries_other_settings(tmp_path, scored):
+    scored(lambda group, epoch: 0.5)
+    for trials in (2, 4):  # in one process, as where each worker's number is the same: in a container
+        study = tuning.open_study(tmp_path, RECIPE)
+        tuning.tune(study, trials, "cpu")
+    assert len({t.params["weight_decay"] for t in study.trials}) == 4
+
+
 def test_a_study_of_something_else_is_refused(tmp_path):
     tuning.open_study(tmp_path, RECIPE)
     other = Recipe.make("resnet14", "digits", {"validation": 0.5})

@@ -1,7 +1,8 @@
 """Convolutions on the GPU: which kernel of conv.cu, gemm.cu or depthwise.cu, with which arguments.
 
 A plan is a function of shapes, strides and dtypes. Images are channels-last in memory, filters are
-``(K, R, S, C / groups)``.
+``(K, R, S, C / groups)``. The three channels of a first layer are padded to whole chunks of 16 bytes, 4 (float32) or 8,
+so that tensor cores take it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import functools
 from typing import Any
 
 from deepgpu.backends.base import Array, Pair
-from deepgpu.backends.cuda import depthwise, gemm
+from deepgpu.backends.cuda import depthwise, gemm, layout
 from deepgpu.backends.cuda.gemm import PLAIN, Finish, Layout, uses_tensor_cores
 from deepgpu.backends.cuda.geometry import Conv, Image, channels_last
 from deepgpu.backends.cuda.im2col import DgradPhase, Im2col, im2col, phases as dgrad_phases
@@ -129,7 +130,7 @@ def fprop_plan(dtype: str, g: Conv, image: Image, finish: Finish = PLAIN, tensor
         x, w = Layout(g.c, 1, aligned=image.aligned), Layout(g.c, 1)
         return _renamed(gemm.plan(dtype, g.rows, g.k, g.c, x, w, 1, finish, tensor_cores), "x", "w", "y")
     mma = tensor_cores and _fits_mma(dtype, g, image, contiguous, g.rows, (g.channels,))
-    tile = mma_tile(g.rows, g.filters, g.groups) if mma else simt_tile(g.rows, g.filters, g.groups, dtype)
+    tile = mma_tile(g.rows, g.filters, g.groups, dtype) if mma else simt_tile(g.rows, g.filters, g.groups, dtype)
     end = epilogue(dtype, finish.alpha, g.filters % tile.vector(dtype) == 0)
     args = _fprop_args(dtype)(im2col(g, image), g.filters, g.groups, end)
     flags = (ACTIVATIONS[finish.activation],) if mma else (image.order, ACTIVATIONS[finish.activation])
@@ -168,7 +169,7 @@ def dgrad_plan(dtype: str, g: Conv, image: Image | None = None, tensor_cores: bo
     largest = max(phase.dy.rows for phase in phases)
     copies = g.groups * len(phases)
     if tensor_cores and _fits_mma(dtype, g, image, contiguous, largest, (g.channels, g.filters)):
-        tile = mma_tile(largest, g.channels, copies)
+        tile = mma_tile(largest, g.channels, copies, dtype)
         whole = g.filters % tile.depth(dtype) == 0
         if tile == MMA_LARGE and dtype == "float32" and not (whole and len(phases) == 1):
             tile = MMA_LARGE_8_WARPS  # four warps of 64x64 would spill registers
@@ -258,7 +259,11 @@ def fprop(
     k, _, r, s = w.shape
     g = Conv(n, c, height, width, k, r, s, _pair(stride), _pair(padding), _pair(dilation), groups)
     tensor_cores = uses_tensor_cores(xp, x.dtype, allow_tf32)
-    x = _channels_last(xp, x) if tensor_cores and _whole_chunks(str(x.dtype), g.channels) else x
+    if tensor_cores and _padded(str(x.dtype), g):
+        x, w = layout.padded_channels(xp, x), layout.padded_channels(xp, w)
+        g = g._replace(c=x.shape[1])
+    elif tensor_cores and _whole_chunks(str(x.dtype), g.channels):
+        x = _channels_last(xp, x)
     y = xp.empty((n, g.p, g.q, k), x.dtype)
     plan = fprop_plan(str(x.dtype), g, _image(x), Finish(bias=bias is not None), tensor_cores)
     run(xp, plan, x=x, w=_filters(xp, w), y=y, bias=None if bias is None else _ready(xp, bias))
@@ -305,10 +310,23 @@ def wgrad(
     k = gy.shape[1]
     g = Conv(n, c, height, width, k, *kernel_size, _pair(stride), _pair(padding), _pair(dilation), groups)
     tensor_cores = uses_tensor_cores(xp, gy.dtype, allow_tf32)
-    x = _channels_last(xp, x) if tensor_cores and _whole_chunks(str(x.dtype), g.channels, g.filters) else x
+    if tensor_cores and _padded(str(x.dtype), g) and _whole_chunks(str(x.dtype), g.filters):
+        x = layout.padded_channels(xp, x)
+        g = g._replace(c=x.shape[1])
+    elif tensor_cores and _whole_chunks(str(x.dtype), g.channels, g.filters):
+        x = _channels_last(xp, x)
     dw = xp.empty((k, *kernel_size, g.channels), gy.dtype)
     run(xp, wgrad_plan(str(gy.dtype), g, _image(x), tensor_cores), dy=_channels_last(xp, gy), x=x, dw=dw)
-    return dw.transpose(0, 3, 1, 2)
+    return xp.ascontiguousarray(dw[..., : c // groups]).transpose(0, 3, 1, 2)
+
+
+def _padded(dtype: str, g: Conv) -> bool:
+    """Whether an image gets zero channels, so that tensor cores take it: a pass over it, for R * S products with it."""
+    if dtype not in MMA_TYPES or g.groups > 1 or g.is_pointwise or _whole_chunks(dtype, g.c) or g.rows == 0:
+        return False
+    chunk = 16 // itemsize(dtype)
+    image = channels_last(up(g.c, chunk) * chunk, g.h, g.w)
+    return _fits_mma(dtype, g, image, True, g.rows, ()) and g.n * image.n < chunk << 31
 
 
 def _pair(x: Pair) -> Pair:
@@ -324,11 +342,12 @@ def _ready(xp: Any, x: Array) -> Array:
 
 def _channels_last(xp: Any, x: Array) -> Array:
     """`x` with the memory of a contiguous NHWC image, a copy where it has another."""
-    return _ready(xp, x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    return _filters(xp, x).transpose(0, 3, 1, 2)
 
 
 def _filters(xp: Any, w: Array) -> Array:
-    return _ready(xp, w.transpose(0, 2, 3, 1))
+    """`w` as a contiguous array ``(K, R, S, C)``, a copy where its memory is another."""
+    return _ready(xp, layout.channels_last(xp, w).transpose(0, 2, 3, 1))
 
 
 def _image(x: Array) -> Image:

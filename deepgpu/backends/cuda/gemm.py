@@ -29,7 +29,7 @@ from deepgpu.backends.cuda.plans import (
     strides,
     up,
 )
-from deepgpu.backends.cuda.tiles import MMA_TYPES, itemsize, mma_tile, simt_tile, splits, template
+from deepgpu.backends.cuda.tiles import MMA_TYPES, itemsize, mma_schedule, simt_tile, splits, template
 
 K_MAJOR, MN_MAJOR = 0, 1
 MAX_STEP = 1 << 23
@@ -148,14 +148,14 @@ def plan(
     a, b = _normalised(a, m, k), _normalised(b, n, k)
     orders = operand_order(dtype, a), operand_order(dtype, b)
     if tensor_cores and dtype in MMA_TYPES and None not in orders:
-        tile = mma_tile(m, n, batch)
+        tile, count, k_tiles = mma_schedule(m, n, k, batch, dtype)
         contiguous = (k if orders[0] == K_MAJOR else m, k if orders[1] == K_MAJOR else n)
         flags: tuple[Any, ...] = (*orders, any(size % (16 // itemsize(dtype)) for size in contiguous))
     else:
         tile = simt_tile(m, n, batch, dtype)
+        count, k_tiles = splits(tile, tile.blocks(m, n) * batch, k, dtype)
         flags = (a.order, b.order)
     blocks = tile.blocks(m, n)
-    count, k_tiles = splits(tile, blocks * batch, k, dtype)
     size, whole = batch * m * n, count == 1
     out = dtype if whole else accumulator(dtype)
     if whole:

@@ -116,7 +116,9 @@ def _elementwise() -> tuple[str, ...]:
 
 
 def _transpose() -> tuple[str, ...]:
-    return tuple(f"transpose<{bits}>" for bits in ("unsigned char", "unsigned short", "unsigned", "unsigned long long"))
+    pads = ("pad_channels<unsigned short>", "pad_channels<unsigned>")
+    bits = ("unsigned char", "unsigned short", "unsigned", "unsigned long long")
+    return (*[f"transpose<{b}>" for b in bits], *pads)
 
 
 def _cross_entropy() -> tuple[str, ...]:

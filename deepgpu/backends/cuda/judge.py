@@ -72,6 +72,15 @@ def _digest(file: str, architecture: int) -> str:
     return digest.hexdigest()[:32]
 
 
+def code_digest(file: str) -> str:
+    """Of what is judged: a file, our headers that it includes, its instances; comments but the bounds left out."""
+    digest = hashlib.sha256(repr(INSTANCES[file]).encode())
+    for path in sorted(_with_headers(kernel_folder() / file, set())):
+        bounds, code = declared(path.name) if path.suffix == ".cu" else {}, re.sub(r"//.*", "", path.read_text())
+        digest.update(repr((path.name, bounds, code.split())).encode())
+    return digest.hexdigest()[:16]
+
+
 def _with_headers(path: Path, found: set[Path]) -> set[Path]:
     """A source and those of our headers that it includes, and they."""
     found.add(path)
@@ -140,7 +149,12 @@ def markdown(rows: Iterable[Row]) -> str:
             lines.append(f"| `{name}` | {count} | {cells} | {shared or ''} | {bounds.get(name, '')} |")
     for file in sorted({r.file for r in rows}):
         of_file = [r for r in rows if r.file == file]
-        lines += ["", f"<details><summary>every instance of {file}</summary>", ""]
+        lines += [
+            "",
+            f"<!-- {file}: {code_digest(file)} -->",
+            f"<details><summary>every instance of {file}</summary>",
+            "",
+        ]
         lines += [f"| registers, shared memory | {columns} |", "|---|" + "---|" * len(architectures)]
         for kernel in dict.fromkeys(r.kernel for r in of_file):
             found = {r.architecture: r for r in of_file if r.kernel == kernel}
@@ -183,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for some in judged_together(files, architectures, options.jobs):
                 rows += some
                 step(f"{some[0].file}, sm_{some[0].architecture}")
-        if options.write:
+        if options.write and not any(r.complaints for r in rows):
             options.write.write_text(written(options.write.read_text(), markdown(rows)))
     except (EmulatorError, ValueError, OSError) as error:
         print(f"kernels-check: error: {error}", file=sys.stderr)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import numpy as np
 
 from deepgpu.backends.base import Array
 from deepgpu.backends.cuda import runtime
-from deepgpu.backends.cuda.plans import up
+from deepgpu.backends.cuda.plans import FastDiv, by_value, fast_div, i64, strides, up
 from deepgpu.backends.layout import (
     channels_first_view,
     channels_last as copied,
@@ -42,6 +43,30 @@ def channels_first(xp: Any, x: Array) -> Array:
     y = xp.empty(x.shape, x.dtype)
     n, c = x.shape[:2]
     _transpose(memory, y, n, x.size // (n * c), c)
+    return y
+
+
+class Pixels(ctypes.Structure):
+    """``Pixels`` of transpose.cu."""
+
+    _fields_ = [*((name, i64) for name in ("image", "pixel", "channel")), ("by_chunks", FastDiv), ("by_area", FastDiv)]
+
+
+def padded_channels(xp: Any, x: Array) -> Array:
+    """An image ``(N, C, H, W)`` with channels-last memory and zero channels up to a multiple of 16 bytes."""
+    n, c, h, w = x.shape
+    size = 16 // x.itemsize
+    y = empty_channels_last(xp, (n, up(c, size) * size, h, w), x.dtype)
+    if y.size == 0:
+        return y
+    image, channel, line, pixel = strides(x)
+    if h > 1 and w > 1 and line != w * pixel:
+        return padded_channels(xp, xp.ascontiguousarray(x))
+    bits, chunks = np.dtype(f"u{x.itemsize}"), y.size // size
+    pixels = Pixels(image, pixel if w > 1 else line, channel, fast_div(up(c, size)), fast_div(h * w))
+    name = f"pad_channels<{_BITS[x.itemsize]}>"
+    args = (x.view(bits), y.view(bits), np.int32(chunks), np.int32(c), by_value(pixels))
+    runtime.launch("transpose.cu", name, (up(chunks, 256),), (256,), args)
     return y
 
 

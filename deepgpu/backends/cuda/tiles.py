@@ -75,11 +75,63 @@ def itemsize(dtype: str) -> int:
     return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
 
 
-def mma_tile(m: int, n: int, batch: int) -> Tile:
-    """The largest tile that fills the GPU and wastes little."""
-    if min(m, n) > 64 and MMA_LARGE.blocks(m, n) * batch >= MULTIPROCESSORS:
-        return MMA_LARGE
-    return MMA_NARROW if n <= 64 and MMA_NARROW.blocks(m, n) * batch >= MULTIPROCESSORS else MMA_SMALL
+# --- a model of an H100, in clocks and of one multiprocessor: from published figures, none measured by us -------------
+
+TENSOR_CORE_RATE = 2680
+"""Bytes of an operand that ``mma.sync`` takes: 1340 multiply-adds of 16 bits, 63 % of the data sheet's peak."""
+
+SHARED_RATE, L2_RATE = 128, 24
+"""Bytes read of shared memory; of L2, 5.5 TB/s shared among all."""
+
+LAUNCH = 3500
+"""Of the second launch that adds up a split sum: 2 microseconds."""
+
+
+def rate(tile: Tile, dtype: str) -> float:
+    """Multiply-adds a clock: what tensor cores do, or shared memory or L2 can feed them."""
+    size = itemsize(dtype)
+    of_shared, of_l2 = 1 / tile.m + 1 / tile.n, 1 / tile.bm + 1 / tile.bn  # elements a multiply-add
+    return min(TENSOR_CORE_RATE / size, SHARED_RATE / (size * of_shared), L2_RATE / (size * of_l2))
+
+
+def clocks(tile: Tile, m: int, n: int, k: int, batch: int, dtype: str, count: int = 1) -> float:
+    """What a product takes: the multiprocessor with most blocks is the last, also for what is outside of the matrix.
+
+    Parameters
+    ----------
+    count
+        The parts in which the sums over `k` are made, and written and read once more to be added up.
+    """
+    blocks = up(tile.blocks(m, n) * batch * count, MULTIPROCESSORS)
+    products = blocks * tile.bm * tile.bn * up(k, count) / rate(tile, dtype)
+    if count == 1:
+        return products
+    return products + LAUNCH + 2 * 4 * count * m * n * batch / (L2_RATE * MULTIPROCESSORS)
+
+
+MMA_TILES = (MMA_LARGE, MMA_NARROW, MMA_SMALL)
+
+
+def mma_tile(m: int, n: int, batch: int, dtype: str) -> Tile:
+    """The tile that the model finds fastest. The depth is the same for all, and the sum is not split."""
+    return min(MMA_TILES, key=lambda tile: clocks(tile, m, n, 1, batch, dtype))
+
+
+def mma_schedule(m: int, n: int, k: int, batch: int, dtype: str) -> tuple[Tile, int, int]:
+    """The tile and the split that the model finds fastest: whole sums, or those of :func:`splits` in one or two waves.
+
+    Returns
+    -------
+    tile, count, k_tiles
+        See :func:`splits`.
+    """
+    options = []
+    for tile in MMA_TILES:
+        blocks = tile.blocks(m, n) * batch
+        whole = (1, max(1, up(k, tile.depth(dtype))))
+        for count, k_tiles in {whole, *(splits(tile, blocks, k, dtype, waves) for waves in (1, 2))}:
+            options.append((clocks(tile, m, n, k, batch, dtype, count), tile, count, k_tiles))
+    return min(options)[1:]
 
 
 def simt_tile(m: int, n: int, batch: int, dtype: str) -> Tile:
@@ -89,8 +141,8 @@ def simt_tile(m: int, n: int, batch: int, dtype: str) -> Tile:
     return SIMT_LARGE if fills and m > 64 and not wide else SIMT_SMALL
 
 
-def splits(tile: Tile, blocks: int, depth: int, dtype: str) -> tuple[int, int]:
-    """In how many parts to sum over `depth`, so that `blocks` times as many blocks fill the GPU.
+def splits(tile: Tile, blocks: int, depth: int, dtype: str, waves: int = 2) -> tuple[int, int]:
+    """In how many parts to sum over `depth`, so that `blocks` times as many blocks fill the GPU, `waves` of them.
 
     Returns
     -------
@@ -98,7 +150,7 @@ def splits(tile: Tile, blocks: int, depth: int, dtype: str) -> tuple[int, int]:
         The number of parts, and the k-tiles of each: at least 256 elements, so that the partial sums cost less.
     """
     k_tiles = max(1, up(depth, tile.depth(dtype)))
-    count = max(1, min(2 * MULTIPROCESSORS // max(blocks, 1), depth // 256))
+    count = max(1, min(waves * MULTIPROCESSORS // max(blocks, 1), depth // 256))
     each = up(k_tiles, count)
     return up(k_tiles, each), each
 

@@ -1,6 +1,7 @@
 """`make kernels-check`: its list of kernels is whole, the README's table is of these kernels, a bound can break."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,38 @@ def test_the_table_in_the_readme_lists_every_instance_on_every_architecture():
             assert bounds in table, f"{kernel}: kernels/README.md has old bounds; `make kernels-check` writes them"
     listed = {name.strip("`") for name in rows if "<" in name}
     assert listed == {n for names in INSTANCES.values() for n in names if "<" in n}
+
+
+@pytest.mark.parametrize("file", INSTANCES)
+def test_the_table_in_the_readme_was_made_of_this_code(file):
+    """So what is committed has passed the judge on all six architectures, of which a default run compiles for one."""
+    found = re.search(rf"<!-- {re.escape(file)}: (\w+) -->", README.read_text())
+    assert found, f"kernels/README.md has no table of {file}; `make kernels-check` writes it"
+    assert found[1] == judge.code_digest(file), (
+        f"{file} has changed: `make kernels-check` judges it, and writes the table"
+    )
+
+
+def test_what_the_table_was_made_of_is_code_and_bounds(tmp_path, monkeypatch):
+    shutil.copytree(runtime.kernel_folder(), tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(judge, "kernel_folder", lambda: tmp_path)
+
+    def digest(file, old, new):
+        before = (tmp_path / file).read_text()
+        assert old in before
+        (tmp_path / file).write_text(before.replace(old, new, 1))
+        try:
+            return judge.code_digest("dropout.cu")
+        finally:
+            (tmp_path / file).write_text(before)
+
+    own = judge.code_digest("dropout.cu")
+    assert digest("dropout.cu", "// Idea", "// The idea") == own
+    assert digest("dropout.cu", "GROUP = N", "GROUP  =  N") == own
+    assert digest("transpose.cu", "tile[32][33]", "tile[32][32]") == own
+    assert digest("dropout.cu", "registers <= 64", "registers <= 65") != own
+    assert digest("dropout.cu", "N > 4", "N > 2") != own
+    assert digest("include/philox.cuh", "round < 10", "round < 9") != own
 
 
 def test_the_table_replaces_what_stands_between_the_markers():

@@ -6,6 +6,7 @@ import pytest
 import deepgpu as dg
 import deepgpu.nn.functional as F
 from deepgpu import nn
+from deepgpu.backends.cuda import runtime
 from deepgpu.testing import usable
 from deepgpu.vision.models import resnet20
 from deepgpu.vision.models.vgg import STAGES, make_layers
@@ -64,6 +65,38 @@ def test_training_steps(name, monkeypatch):
         for key, value in want.items():
             scale = max(float(np.abs(value).max()), 1e-6)
             np.testing.assert_allclose(got[key], value, rtol=0, atol=2e-3 * scale, err_msg=key)
+
+
+def test_channels_last_networks_are_trained_as_they_lie(monkeypatch):
+    """No step lays filters, their gradients or images out anew; on tensor cores, the results are near the CPU's."""
+    launched, launch = [], runtime.launch
+    monkeypatch.setattr(runtime, "launch", lambda *args, **more: launched.append(args[1]) or launch(*args, **more))
+
+    def steps(device, **to):
+        dg.manual_seed(0)
+        net = nn.Sequential(
+            nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(16), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 4),
+        ).to(device, **to)  # fmt: skip
+        optimizer = dg.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+        x, target = dg.randn(4, 3, 8, 8).to(device, **to), dg.tensor([0, 3, 1, 2]).to(device)
+        for _ in range(2):
+            launched.clear()
+            optimizer.zero_grad()
+            F.cross_entropy(net(x), target).backward()
+            optimizer.step()
+        return net
+
+    expected = steps("cpu").state_dict()
+    with usable("cuda"), dg.backends.cudnn.flags(allow_tf32=True):
+        net = steps("cuda", memory_format=dg.channels_last)
+        kernels = {name.split("<")[0] for name in launched}
+        assert {"conv_fprop_mma", "conv_dgrad_mma", "conv_wgrad_mma", "optimize"} <= kernels
+        assert "transpose" not in kernels
+        for p in net.parameters():
+            assert p.grad.stride() == p.stride()
+        for name, t in net.state_dict().items():
+            np.testing.assert_allclose(t.cpu().numpy(), expected[name].numpy(), rtol=0, atol=2e-3, err_msg=name)
 
 
 def test_learns_64_images_by_heart():

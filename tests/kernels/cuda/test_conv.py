@@ -319,6 +319,36 @@ def test_directions_on_device_arrays(allow_tf32):
         np.testing.assert_allclose(result, want, 1e-4, 2e-5)
 
 
+RAGGED_CHANNELS = [
+    Conv(2, 3, 13, 14, 8, 7, 7, (2, 2), (3, 3)),  # a first layer
+    Conv(2, 1, 9, 8, 16, 3, 3, padding=(1, 1)),
+    Conv(1, 9, 7, 6, 24, 3, 2, padding=(1, 0), dilation=(1, 2)),
+    Conv(1, 3, 8, 8, 8, 1, 1, (2, 2)),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("g", RAGGED_CHANNELS, ids=str)
+def test_channels_that_are_no_whole_chunks_are_padded_for_tensor_cores(g, dtype, monkeypatch):
+    rng = np.random.default_rng(0)
+    launched, launch = [], runtime.launch
+    monkeypatch.setattr(runtime, "launch", lambda *args, **more: launched.append(args[1]) or launch(*args, **more))
+    x, w, dy = (
+        normal(rng, dtype, *shape) for shape in ((g.n, g.c, g.h, g.w), (g.k, g.c, g.r, g.s), (g.n, g.k, g.p, g.q))
+    )
+    where = (g.stride, g.padding, g.dilation, 1)
+    with runtime.emulated():
+        xp = runtime.cupy()
+        dx, dw, ddy = (xp.asarray(a) for a in (x, w, dy))
+        got = {"fprop": conv.fprop(xp, dx, dw, None, *where), "wgrad": conv.wgrad(xp, ddy, dx, (g.r, g.s), *where)}
+        got = {direction: result.get() for direction, result in got.items()}
+    assert [name.split("<")[0] for name in launched if name.startswith("conv")] == ["conv_fprop_mma", "conv_wgrad_mma"]
+    exact = [values(np.ascontiguousarray(a.transpose(0, 2, 3, 1)), True) for a in (x, w, dy)]
+    for direction, result in got.items():
+        want, magnitude = (reference(direction, g, *arrays) for arrays in (exact, map(np.abs, exact)))
+        assert_close(result, want.transpose(0, 3, 1, 2), magnitude.transpose(0, 3, 1, 2), dtype)
+
+
 # --- the compile judge ------------------------------------------------------------------------------------------------
 
 JUDGED = [

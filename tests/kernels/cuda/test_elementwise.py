@@ -116,6 +116,40 @@ IMAGES = (
 )
 
 
+PADDED = (  # images, channels, height, width
+    (1, 1, 1, 1), (2, 3, 5, 7), (1, 3, 9, 8), (3, 3, 16, 16), (1, 2, 33, 4), (2, 1, 28, 28), (1, 5, 6, 6), (2, 9, 4, 4),
+    (1, 7, 3, 11), (1, 15, 2, 2), (4, 3, 1, 13), (1, 3, 17, 1), (1, 17, 5, 5), (2, 33, 3, 3), (8, 3, 3, 3),
+    (0, 3, 4, 4), (16, 3, 7, 7), (1, 13, 8, 9), (3, 6, 4, 7), (2, 11, 10, 3), (1, 3, 40, 41), (5, 2, 2, 2),
+    (1, 4, 6, 3), (2, 16, 3, 5),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_channels_up_to_whole_chunks(dtype, check, rng):
+    chunk = 16 // DTYPES[dtype].itemsize
+    for shape in PADDED[:3] if check else PADDED:
+        x = random(rng, dtype, *shape)
+        want = np.pad(x.astype(float), ((0, 0), (0, -shape[1] % chunk), (0, 0), (0, 0)))
+        last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+        gaps = np.repeat(x, 2, axis=3)[..., ::2]
+        for arranged in (x, last, gaps):
+            for seed in SEEDS:
+                got = run(layout.padded_channels, arranged, seed=seed, check=check)
+                assert got.transpose(0, 2, 3, 1).flags.c_contiguous
+                np.testing.assert_array_equal(got.astype(float), want)
+
+
+def test_chunks_are_written_once_and_wide(rng):
+    x = random(rng, "float32", 2, 3, 16, 16)
+    with counted("transpose.cu", "pad_channels<unsigned>") as traffic:
+        y = run(layout.padded_channels, x)
+    assert traffic.bytes("global load") == x.nbytes
+    assert traffic.bytes("global store") == y.nbytes
+    assert traffic.excess_sectors == 0
+    assert {row.size for row in traffic if row.kind == "global store"} == {16}
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32, np.float64])
 def test_images_laid_out_anew(dtype, rng):
     for seed in SEEDS:

@@ -53,8 +53,11 @@ class Case:
         arguments = (self.dtype, self.m, self.n, self.k, a, b, self.batch, self.finish, self.mma)
         if self.tile is None:
             return gemm.plan(*arguments)
+        tile, blocks = self.tile, self.tile.blocks(self.m, self.n) * self.batch
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(gemm, f"{self.tile.loop}_tile", lambda *_: self.tile)
+            patch.setattr(gemm, "simt_tile", lambda *_: tile)
+            split = tiles.splits(tile, blocks, self.k, self.dtype)
+            patch.setattr(gemm, "mma_schedule", lambda *_: (tile, *split))
             return gemm.plan.__wrapped__(*arguments)
 
     def run(self, launcher: Launcher, seed: int) -> None:
@@ -306,6 +309,54 @@ def test_large_products_get_large_tiles_and_small_ones_are_split():
     assert "64, 64, 32, 32" in kernel_of(100, 100, 8192, k_major, k_major)
     assert gemm.plan("bfloat16", 8192, 8192, 8192, k_major, k_major, tensor_cores=True).workspace == 0
     assert gemm.plan("bfloat16", 100, 100, 8192, k_major, k_major, tensor_cores=True).workspace == 32 * 100 * 100
+
+
+@pytest.mark.parametrize(
+    ("tile", "dtype", "expected"),
+    [
+        (tiles.MMA_LARGE, "bfloat16", 768),  # by L2: 24 bytes a clock for 2 (1 / 128 + 1 / 128) a multiply-add
+        (tiles.MMA_LARGE, "float32", 384),
+        (tiles.MMA_NARROW, "float16", 512),
+        (tiles.MMA_SMALL, "bfloat16", 384),
+    ],
+)
+def test_the_model_s_rates(tile, dtype, expected):
+    assert tiles.rate(tile, dtype) == pytest.approx(expected)
+
+
+def test_the_model_counts_the_blocks_of_the_busiest_multiprocessor():
+    def clocks(m, n, **more):
+        return tiles.clocks(tiles.MMA_LARGE, m, n, 768, 1, "bfloat16", **more)
+
+    one = 128 * 128
+    assert clocks(128, 128) == clocks(128, 132 * 128) == clocks(1, 1) == one
+    assert clocks(128, 133 * 128) == clocks(11 * 128, 24 * 128) == 2 * one
+    assert clocks(128, 128, count=3) == one / 3 + 3500 + 2 * 4 * 3 * 128 * 128 / (24 * 132)
+
+
+def test_a_schedule_is_whole_and_no_simpler_one_is_faster():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        m, n, k = (int(2 ** rng.uniform(0, 14)) for _ in range(3))
+        batch, dtype = int(rng.integers(1, 5)), str(rng.choice(tiles.MMA_TYPES))
+        tile, count, k_tiles = tiles.mma_schedule(m, n, k, batch, dtype)
+        whole = tiles.up(k, tile.depth(dtype))
+        assert (count - 1) * k_tiles < whole <= count * k_tiles
+        assert count == 1 or k_tiles * tile.depth(dtype) >= 256
+        best = tiles.clocks(tile, m, n, k, batch, dtype, count)
+        assert best <= min(tiles.clocks(other, m, n, k, batch, dtype) for other in tiles.MMA_TILES)
+
+
+def test_most_of_a_wave_is_enough_for_large_tiles():
+    def chosen(*shape):
+        tile, count, _ = tiles.mma_schedule(*shape, 1, "bfloat16")
+        return tile, count
+
+    assert chosen(1280, 1280, 1280) == (tiles.MMA_LARGE, 1)  # 100 blocks; of the small tiles one would get 4
+    assert chosen(512, 512, 512) == (tiles.MMA_SMALL, 1)  # 16 large blocks leave the others idle
+    assert chosen(256, 1000, 2048) == (tiles.MMA_LARGE, 8)
+    assert chosen(50176, 64, 576) == (tiles.MMA_NARROW, 1)
+    assert tiles.mma_tile(1280, 1280, 1, "bfloat16") == tiles.MMA_LARGE
 
 
 # --- matmul on the emulated device ------------------------------------------------------------------------------------
