@@ -1,8 +1,10 @@
 """deepgpu.memory: what large arrays on the CPU take."""
 
 import gc
+import sys
 
 import deepgpu as dg
+from deepgpu.backends.cpu import memory
 from deepgpu.nn import functional as F
 
 
@@ -22,3 +24,14 @@ def test_stats_follow_the_tensors() -> None:
     assert after["reserved"] >= after["allocated"]
     dg.empty_cache()
     assert dg.memory_stats()["reserved"] == before["allocated"]
+
+
+def test_an_array_may_outlive_the_module(monkeypatch) -> None:
+    """As at the end of a program, when Python empties the modules in an order of its own."""
+    failed: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", failed.append)
+    array = memory.empty((256, 1024), "float32")
+    monkeypatch.setattr(memory, "_pool", None)
+    del array
+    gc.collect()
+    assert failed == []

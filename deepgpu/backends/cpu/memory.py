@@ -75,7 +75,7 @@ class _Block(np.ndarray):
     owner = False  # views of a block are not blocks
 
     def __del__(self) -> None:
-        if self.owner:
+        if self.owner and _pool is not None:  # at the interpreter's end this module goes before its last arrays
             _pool.give(self.base)
 
 
