@@ -12,13 +12,13 @@ from deepgpu.vision.models import resnet20
 from deepgpu.vision.models.vgg import STAGES, make_layers
 
 
-def vgg11():
-    """Every layer of VGG-11's convolutional part, an eighth as wide, and a small classifier with dropout off."""
-    stages = [[channels // 8 for channels in stage] for stage in STAGES[11]]
+def vgg11(narrow=8):
+    """Every layer of VGG-11's convolutional part, an eighth as wide or whole, and a small classifier, dropout off."""
+    stages = [[channels // narrow for channels in stage] for stage in STAGES[11]]
     head = [
         nn.AdaptiveAvgPool2d((2, 2)),
         nn.Flatten(),
-        nn.Linear(256, 32),
+        nn.Linear(4 * stages[-1][-1], 32),
         nn.ReLU(),
         nn.Dropout(0.0),
         nn.Linear(32, 10),
@@ -26,7 +26,11 @@ def vgg11():
     return nn.Sequential(make_layers(stages), *head)
 
 
-NETWORKS = {"resnet20": (lambda: resnet20(num_classes=10), 12), "vgg11": (vgg11, 32)}
+NETWORKS = {
+    "resnet20": (lambda: resnet20(num_classes=10), 12),
+    "vgg11": (vgg11, 32),
+    "vgg11, whole": (lambda: vgg11(narrow=1), 32),
+}
 OPTIMIZERS = {
     "resnet20": lambda p: dg.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4),
     "vgg11": lambda p: dg.optim.SGD(p, lr=0.05, weight_decay=5e-4),
@@ -38,7 +42,7 @@ def trained(name, device, steps=2):
     build, size = NETWORKS[name]
     dg.manual_seed(0)
     net = build().to(device)
-    optimizer = OPTIMIZERS[name](net.parameters())
+    optimizer = OPTIMIZERS[name.split(",")[0]](net.parameters())
     rng = np.random.default_rng(0)
     x = dg.tensor(rng.standard_normal((3, 3, size, size)).astype(np.float32), device=device)
     target = dg.tensor(rng.integers(0, 10, 3), device=device)
@@ -53,7 +57,7 @@ def trained(name, device, steps=2):
     return losses, gradients, {n: t.detach().cpu().numpy() for n, t in net.state_dict().items()}
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", ["resnet20", "vgg11", pytest.param("vgg11, whole", marks=pytest.mark.full)])
 def test_training_steps(name, monkeypatch):
     monkeypatch.setattr("deepgpu.pending.WORTH", 1)  # small images wait to be normalised, too
     expected = trained(name, "cpu")
