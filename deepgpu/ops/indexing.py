@@ -228,6 +228,7 @@ def index_put_(self: Tensor, indices: Sequence[Tensor], values: Tensor, accumula
 
 
 def integer(index: Tensor, op: str) -> None:
+    """Raise the op's error unless the positions are whole numbers."""
     if index.dtype not in (dtypes.int64, dtypes.int32):
         raise RuntimeError(takes(op, "index", "an int64 or int32 tensor", index.dtype))
 

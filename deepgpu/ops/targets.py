@@ -152,6 +152,7 @@ def checked_targets(
 
 
 def check_target_shape(name: str, shape: tuple[int, ...], given: tuple[int, ...]) -> None:
+    """Raise the op's error unless the targets have the input's shape, ``shape``, without its classes."""
     if not shape:
         raise ValueError(takes(name, "input", "(C,) or (N, C, ...)", "a 0-d tensor"))
     expected = () if len(shape) == 1 else (shape[0], *shape[2:])

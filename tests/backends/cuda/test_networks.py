@@ -26,23 +26,27 @@ def vgg11(narrow=8):
     return nn.Sequential(make_layers(stages), *head)
 
 
-NETWORKS = {
-    "resnet20": (lambda: resnet20(num_classes=10), 12),
-    "vgg11": (vgg11, 32),
-    "vgg11, whole": (lambda: vgg11(narrow=1), 32),
-}
-OPTIMIZERS = {
-    "resnet20": lambda p: dg.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4),
-    "vgg11": lambda p: dg.optim.SGD(p, lr=0.05, weight_decay=5e-4),
+def nesterov(parameters):
+    return dg.optim.SGD(parameters, lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4)
+
+
+def plain(parameters):
+    return dg.optim.SGD(parameters, lr=0.05, weight_decay=5e-4)
+
+
+NETWORKS = {  # the net, the height and width of its images, its optimizer
+    "resnet20": (lambda: resnet20(num_classes=10), 12, nesterov),
+    "vgg11": (vgg11, 32, plain),
+    "vgg11, whole": (lambda: vgg11(narrow=1), 32, plain),
 }
 
 
 def trained(name, device, steps=2):
     """Losses, gradients of the first step, and the state after the last."""
-    build, size = NETWORKS[name]
+    build, size, updates = NETWORKS[name]
     dg.manual_seed(0)
     net = build().to(device)
-    optimizer = OPTIMIZERS[name.split(",")[0]](net.parameters())
+    optimizer = updates(net.parameters())
     rng = np.random.default_rng(0)
     x = dg.tensor(rng.standard_normal((3, 3, size, size)).astype(np.float32), device=device)
     target = dg.tensor(rng.integers(0, 10, 3), device=device)
