@@ -20,7 +20,10 @@ HEARTBEAT_SECONDS = 10
 
 
 class MissingOptunaError(ImportError):
-    """Optuna is not installed; the message has the command that installs it."""
+    """Optuna, or what it is used with, is not installed; the message has the command that installs it."""
+
+    def __init__(self, package: str) -> None:
+        super().__init__(f"tuning needs {package}, which is not installed: pip install 'deepgpu[tune]'")
 
 
 def optuna() -> Any:
@@ -34,7 +37,7 @@ def optuna() -> Any:
     try:
         import optuna as package
     except ImportError:
-        raise MissingOptunaError("tuning needs optuna, which is not installed: pip install 'deepgpu[tune]'") from None
+        raise MissingOptunaError("optuna") from None
     package.logging.set_verbosity(package.logging.WARNING)
     return package
 
@@ -69,13 +72,34 @@ def suggest(trial: Any, recipe: Recipe) -> Recipe:
     )
 
 
+def _alone_in(folder: Path) -> Any:
+    """Keeps other workers from opening the study too: SQLite's tables must not be made twice at the same moment."""
+    try:
+        from filelock import FileLock
+    except ImportError:
+        raise MissingOptunaError("filelock") from None
+    return FileLock(folder / "study.lock")
+
+
+def _storage(package: Any, folder: Path) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", package.exceptions.ExperimentalWarning)  # of heartbeats and what follows them
+        return package.storages.RDBStorage(
+            f"sqlite:///{folder / 'study.db'}",
+            engine_kwargs={"connect_args": {"timeout": 60}},  # until another worker's transaction is over
+            heartbeat_interval=HEARTBEAT_SECONDS,
+            grace_period=2 * HEARTBEAT_SECONDS,
+            heartbeat_stale_trial_callback=package.storages.RetryHeartbeatStaleTrialCallback(max_retry=3),
+        )
+
+
 def open_study(folder: str | os.PathLike[str], recipe: Recipe) -> Any:
     """The study in a folder: the one that is there, whoever made it, or a new one.
 
     Parameters
     ----------
     folder
-        Holds ``study.db``, an SQLite file.
+        Holds ``study.db``, an SQLite file, and ``study.lock``, which lets workers open it one after the other.
     recipe
         What is tuned. All workers of a study must tune the same.
 
@@ -84,30 +108,23 @@ def open_study(folder: str | os.PathLike[str], recipe: Recipe) -> Any:
     ValueError
         If the study in the folder tunes something else.
     """
-    package = optuna()
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", package.exceptions.ExperimentalWarning)  # of heartbeats and what follows them
-        storage = package.storages.RDBStorage(
-            f"sqlite:///{Path(folder).resolve() / 'study.db'}",
-            engine_kwargs={"connect_args": {"timeout": 60}},  # until another worker's transaction is over
-            heartbeat_interval=HEARTBEAT_SECONDS,
-            grace_period=2 * HEARTBEAT_SECONDS,
-            heartbeat_stale_trial_callback=package.storages.RetryHeartbeatStaleTrialCallback(max_retry=3),
+    package, path = optuna(), Path(folder).resolve()
+    path.mkdir(parents=True, exist_ok=True)
+    with _alone_in(path):
+        study = package.create_study(
+            storage=_storage(package, path),
+            study_name="deepgpu",
+            direction="maximize",
+            load_if_exists=True,
+            sampler=package.samplers.TPESampler(),  # without a seed: no two workers, nor one that goes on, try the same
+            pruner=package.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1),
         )
-    study = package.create_study(
-        storage=storage,
-        study_name="deepgpu",
-        direction="maximize",
-        load_if_exists=True,
-        sampler=package.samplers.TPESampler(),  # without a seed: no two workers, nor one that goes on, try the same
-        pruner=package.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1),
-    )
-    wanted = recipe.to_json()
-    there = study.user_attrs.get("recipe")
-    if there is None:
-        study.set_user_attr("recipe", wanted)
-    elif there != wanted:
+        wanted = recipe.to_json()
+        there = study.user_attrs.get("recipe")
+        if there is None:
+            study.set_user_attr("recipe", wanted)
+            return study
+    if there != wanted:
         name = next(n for n in wanted if there.get(n) != wanted[n])
         raise ValueError(
             f"the study in {folder} has `{name}` {there.get(name)!r}, but got {wanted[name]!r}; choose another --out"

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -36,39 +37,49 @@ def scored(monkeypatch):
 
 
 def finished(folder):
-    try:
-        study = optuna.load_study(study_name="deepgpu", storage=f"sqlite:///{folder / 'study.db'}")
-        return study.get_trials(states=DONE)
-    except (KeyError, optuna.exceptions.OptunaError):
-        return []  # not made yet
+    study = optuna.load_study(study_name="deepgpu", storage=f"sqlite:///{folder / 'study.db'}")
+    return study.get_trials(states=DONE)
 
 
-def test_kill_9_then_two_workers_go_on(tmp_path):
+def worker(trials, folder):
+    """Started; to be killed, or waited for."""
+    command = [*COMMAND, "--trials", str(trials)]
+    return subprocess.Popen(command, cwd=folder.parent, stdout=subprocess.PIPE, text=True)
+
+
+def first_trial(process):
+    """Waits for the end of the worker's first trial: its number."""
+    return next(int(line.split()[1]) for line in process.stdout if line.startswith("trial "))
+
+
+def test_kill_9_then_others_go_on(tmp_path):
     folder = tmp_path / "study"
-    with subprocess.Popen([*COMMAND, "--trials", "50"], cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
-        while not (folder / "study.db").exists() or not finished(folder):
-            assert process.poll() is None
-            time.sleep(0.1)
-        process.send_signal(signal.SIGKILL)
+    workers = [worker(50, folder) for _ in range(2)]  # which open the study, not there yet, at the same time
+    numbers = [first_trial(w) for w in workers]
+    for w in workers:
+        w.send_signal(signal.SIGKILL)
+    rest = "".join(w.communicate()[0] for w in workers)
+    numbers += [int(line.split()[1]) for line in rest.splitlines() if line.startswith("trial ")]
     before = finished(folder)
-    wanted = str(len(before) + 3)
-    workers = [
-        subprocess.Popen([*COMMAND, "--trials", wanted], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    outputs = [w.communicate()[0] for w in workers]
-    assert [w.returncode for w in workers] == [0, 0]
+    assert len(set(numbers)) == len(numbers)  # no trial was both workers'
+    assert set(numbers) <= {t.number for t in before}
+    last = worker(len(before) + 2, folder)
+    output = last.communicate()[0]
+    assert last.returncode == 0
     after = finished(folder)
-    assert int(wanted) <= len(after) <= int(wanted) + 1
+    assert len(after) == len(before) + 2
     assert {t.number: t.value for t in before}.items() <= {t.number: t.value for t in after}.items()
-    shown = [{int(line.split()[1]) for line in o.splitlines() if line.startswith("trial ")} for o in outputs]
-    assert all(shown)  # both took part
-    assert not shown[0] & shown[1]
-    assert shown[0] | shown[1] == {t.number for t in after} - {t.number for t in before}
-    for output in outputs:
-        assert "best validation accuracy" in output
-        assert "train so: deepgpu train --model resnet8 --data digits" in output
+    shown = {int(line.split()[1]) for line in output.splitlines() if line.startswith("trial ")}
+    assert shown == {t.number for t in after} - {t.number for t in before}
+    assert "best validation accuracy" in output
+    assert "train so: deepgpu train --model resnet8 --data digits" in output
     assert {"optimization_history.png", "intermediate_values.png"} <= {p.name for p in folder.iterdir()}
+
+
+def test_workers_make_one_study(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        studies = list(pool.map(lambda _: tuning.open_study(tmp_path / "study", RECIPE), range(8)))
+    assert {s._study_id for s in studies} == {1}
 
 
 @pytest.mark.filterwarnings("ignore:Heartbeat of storage:UserWarning")  # the dead trial has no process here
@@ -120,7 +131,8 @@ def test_a_study_of_something_else_is_refused(tmp_path):
         tuning.open_study(tmp_path, other)
 
 
-def test_missing_optuna_has_the_command(monkeypatch):
-    monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(tuning.MissingOptunaError, match=r"pip install 'deepgpu\[tune\]'"):
-        tuning.optuna()
+@pytest.mark.parametrize("package", ["optuna", "filelock"])
+def test_a_missing_package_is_named_with_the_command(package, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(tuning.MissingOptunaError, match=rf"needs {package}, .*pip install 'deepgpu\[tune\]'"):
+        tuning.open_study(tmp_path, RECIPE)
