@@ -19,13 +19,15 @@ from typing import Any, TypeVar
 import llvmlite
 import numba
 from llvmlite import binding
-from numba.core import config
+from numba.core import config, event
 from numba.core.caching import (
     CompileResultCacheImpl,
     FunctionCache,
     IndexDataCacheFile,
     UserProvidedCacheLocator,
 )
+
+from .notice import Notice
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -133,3 +135,6 @@ def kernel(function: F | None = None, *, parallel: bool = False, **options: Any)
     dispatcher = numba.njit(function, parallel=parallel, **options)
     dispatcher._cache = _Cache(function)
     return dispatcher
+
+
+event.register("numba:compile", Notice(__package__, cache_root))

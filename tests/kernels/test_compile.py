@@ -1,12 +1,16 @@
-"""The disk cache of CPU kernels, when several processes fill it at once."""
+"""The compilation of CPU kernels: the disk cache when several processes fill it at once, and what is said meanwhile."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import pytest
+from deepgpu.kernels.jit import notice
+from numba.core.event import install_listener
 
 MODULE = """
 from deepgpu.kernels.jit.parallel import parallel_for
@@ -60,3 +64,47 @@ def test_kernel_compiled_where_others_were_loaded(folder: Path) -> None:
     """It is not taken for the kernel of its name in another module, and starts the threads itself when it is loaded."""
     assert run(folder, "second", "float32") == "[-1.0, 0.0, 1.0]"
     assert run(folder, "second", "float32") == "[-1.0, 0.0, 1.0]"
+
+
+MATMUL = """
+from deepgpu.kernels.jit import notice
+notice.PATIENCE = 0.0
+import numpy as np
+from deepgpu.kernels.jit.matmul import matmul
+a = np.ones((1, 8, 8), np.float32)
+matmul(a, a, a.copy())
+"""
+
+
+def test_a_long_compilation_is_announced(tmp_path: Path) -> None:
+    """And what comes from the disk cache is not."""
+    environment = {**os.environ, "DEEPGPU_CACHE": str(tmp_path)}
+    said = [
+        subprocess.run([sys.executable, "-c", MATMUL], env=environment, check=True, capture_output=True, text=True)
+        for _ in range(2)
+    ]
+    expected = rf"deepgpu: compiling matmul\._blocks for this CPU, \d+ s so far; .* from {re.escape(str(tmp_path))}"
+    assert re.search(expected, said[0].stderr)
+    assert said[1].stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("package", "patience", "lines"), [(__name__, 0.0, 1), (__name__, 1e6, 0), ("of.another", 0.0, 0)]
+)
+def test_a_kernel_is_announced_once(package, patience, lines, monkeypatch, capsys) -> None:
+    """With those that it calls; a short one is not, nor is the code of others."""
+
+    @numba.njit
+    def inner(x):
+        return x + 1
+
+    @numba.njit
+    def outer(x):
+        return inner(x) * inner(float(x))
+
+    monkeypatch.setattr(notice, "PATIENCE", patience)
+    with install_listener("numba:compile", notice.Notice(package, Path)):
+        assert outer(2) == 9.0
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == lines
+    assert all("test_compile.test_a_kernel_is_announced_once.<locals>.outer" in line for line in said)
