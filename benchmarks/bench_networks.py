@@ -23,24 +23,26 @@ def cases() -> list[Case]:
     ]
 
 
-def ours(mode: str, name: str, batch: int | None = None) -> Callable[[], Any]:
-    """A call of our network; ``batch`` in place of the usual one."""
+def ours(mode: str, name: str, batch: int | None = None, side: int | None = None) -> Callable[[], Any]:
+    """A call of our network; ``batch`` images, or those of another ``side``, in place of the usual ones."""
     import deepgpu as dg
     from deepgpu import nn
     from deepgpu.nn import functional as F
 
     make, usual, shape, classes = NETWORKS[name]
-    number = batch or usual
+    number, shape = batch or usual, _resized(shape, side)
     dg.manual_seed(0)
     return _call(mode, make(nn), dg.randn(number, *shape), dg.arange(number) % classes, F, dg)
 
 
-def theirs(mode: str, name: str, batch: int | None = None) -> dict[str, Callable[[], Any]]:
+def theirs(mode: str, name: str, batch: int | None = None, side: int | None = None) -> dict[str, Callable[[], Any]]:
     """PyTorch's network, in both formats."""
-    return {layout: theirs_in(layout, mode, name, batch) for layout in LAYOUTS}
+    return {layout: theirs_in(layout, mode, name, batch, side) for layout in LAYOUTS}
 
 
-def theirs_in(layout: str, mode: str, name: str, batch: int | None = None) -> Callable[[], Any]:
+def theirs_in(
+    layout: str, mode: str, name: str, batch: int | None = None, side: int | None = None
+) -> Callable[[], Any]:
     """PyTorch's network in one format."""
     import torch
     from torch import nn
@@ -49,10 +51,14 @@ def theirs_in(layout: str, mode: str, name: str, batch: int | None = None) -> Ca
     memory_format = torch.contiguous_format if layout == "NCHW" else torch.channels_last
     torch.manual_seed(0)
     make, usual, shape, classes = NETWORKS[name]
-    number = batch or usual
+    number, shape = batch or usual, _resized(shape, side)
     model = make(nn).to(memory_format=memory_format)
     x = torch.randn(number, *shape).contiguous(memory_format=memory_format)
     return _call(mode, model, x, torch.arange(number) % classes, F, torch)
+
+
+def _resized(shape: tuple[int, ...], side: int | None) -> tuple[int, ...]:
+    return shape if side is None else (*shape[:-2], side, side)
 
 
 def _call(mode: str, model: Any, x: Any, targets: Any, F: Any, library: Any) -> Callable[[], Any]:

@@ -1,0 +1,83 @@
+"""Seconds from a command to the end of its first training step: with nothing compiled yet, and at every later start.
+
+Each start is a process of its own that imports the library, makes a network, and trains on eight images; ours first
+with an empty folder for compiled kernels, then with the one that the first start has filled. PyTorch's start beside it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from harness import Case, Turns, choose
+from networks import NETWORKS
+
+BATCH = 8
+QUICK = {"ResNet-18"}
+
+
+def cases() -> list[Case]:
+    return [Case(name.split(",")[0], (name,), quick=name.split()[0] in QUICK) for name in NETWORKS]
+
+
+def start(side: str, name: str) -> None:
+    """What the process does that is timed."""
+    import bench_networks
+
+    step = bench_networks.ours if side == "ours" else lambda *a: bench_networks.theirs_in("NCHW", *a)
+    step("training", name, BATCH)()
+
+
+def seconds(side: str, name: str, cache: str) -> float:
+    """Of a start, from outside."""
+    environment = os.environ | {"DEEPGPU_CACHE": cache}
+    begin = time.perf_counter()
+    subprocess.run(
+        [sys.executable, __file__, "--start", side, name], env=environment, check=True, stderr=subprocess.DEVNULL
+    )
+    return time.perf_counter() - begin
+
+
+def row(name: str, rounds: int) -> dict[str, Any]:
+    """The first start of a network, and the medians of the later ones in turns with PyTorch's."""
+    with tempfile.TemporaryDirectory() as cache:
+        first = seconds("ours", name, cache)
+        size = sum(f.stat().st_size for f in Path(cache).rglob("*") if f.is_file())
+        turns = [(seconds("ours", name, cache), seconds("torch", name, cache)) for _ in range(rounds)]
+    later, theirs = (statistics.median(times) for times in zip(*turns, strict=True))
+    times = {"first_s": first, "later_s": later, "torch_s": theirs}
+    return {k: round(v, 2) for k, v in times.items()} | {"cache_MB": round(size / 2**20, 1)}
+
+
+def main() -> None:
+    chosen, options = choose("startup", cases())
+    with Turns("ours", start, options.threads) as us, Turns("torch", start, options.threads) as them:
+        known = us.ask("environment") | them.ask("environment")
+    rows = []
+    for case in chosen:
+        rows.append({"case": case.name} | row(*case.arguments, options.rounds or 3))
+        print(
+            "{case:28s} first start {first_s:6.1f} s, later {later_s:5.2f} s, PyTorch {torch_s:5.2f} s; "
+            "compiled code {cache_MB:.1f} MB".format(**rows[-1]),
+            flush=True,
+        )
+        with open(options.output / "startup.csv", "w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    (options.output / "startup.json").write_text(json.dumps(known, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--start"]:
+        start(*sys.argv[2:])
+    else:
+        main()
