@@ -4,7 +4,8 @@ The adding problem (Hochreiter & Schmidhuber 1997): two of 200 random numbers ar
 The gradient goes back through up to 200 steps, each of which multiplies it by the same matrix and the slope of tanh,
 so it vanishes or explodes (Bengio et al. 1994). The cell of an LSTM is carried on by a sum; its forget gate, with a
 bias of 3 at the start (Jozefowicz et al. 2015), loses little. Both get the same sequences, short ones first, as many
-steps and the same optimizer, the RNN the best of three learning rates. Always answering 1 has the error 1/6.
+steps and the same optimizer, the RNN the best of three learning rates. Always answering 1 has the error 1/6. The RNN
+does no better in quick mode; with five times as many steps its error falls to a third of that, the LSTM's to nothing.
 
 A character model of the Bible (American Standard Version, 1901, public domain) is judged by its perplexity: as if it
 chose among so many characters each time. The baselines are n-grams with Witten-Bell smoothing, each order falling
@@ -166,9 +167,8 @@ def study(s: Study) -> dict[str, Any]:
     adding = {kind.__name__: min((add(s, kind, lr) for lr in rates[kind]), key=lambda r: r[1]) for kind in rates}
     errors = {name: error for name, (_, error) in adding.items()}
     measured = f"error {errors['LSTM']:.4f}, RNN {errors['RNN']:.3f} (always 1: 0.167)"
-    s.found(
-        "adding over 200 steps: the LSTM can, the RNN cannot", measured, errors["LSTM"] < 0.01 < 0.1 < errors["RNN"]
-    )
+    holds = errors["LSTM"] < 0.01 and errors["RNN"] > 10 * errors["LSTM"]
+    s.found("adding over 200 steps: the LSTM can, the RNN errs ten times as much", measured, holds)
 
     text = language(s)
     beaten = 3 if s.quick else ORDERS
