@@ -272,7 +272,7 @@ def _peak(threads: int) -> float:
         a = memory[task].ctypes.data
         b, c = a + 4 * rows * length, a + 4 * (rows + WIDTH) * length
         for _ in range(repeats):
-            multiply(a, length, b, c, WIDTH, c, 0, rows, length, a)
+            multiply(a, length, b, c, WIDTH, c, 0, rows, length, a, 0)
 
     memory = np.zeros((threads, (rows + 2 * WIDTH) * length), np.float32)
     products(threads, memory)

@@ -88,10 +88,11 @@ def _product(worker, p, ending, windows, pieces, chunks, starts):
                 else:
                     c, c_row = aside + 4 * panel * WIDTH, aside_row
                 start, start_row = (p.bias + 4 * panel * WIDTH, 0) if chunk == 0 else (c, c_row)
-                ahead = b + 4 * starts[-1] * WIDTH  # the next panel
+                ahead, ahead_tile = b + 4 * starts[-1] * WIDTH, 0  # the next panel
                 if panel == panel_0 and not p.gathered:  # or the next block of the image
                     ahead = windows.image + 4 * (following // shares * p.block * windows.pixel + some[0, 3])
-                multiply(a, a_row, b, c, c_row, start, start_row, count, length, ahead)
+                    ahead_tile = TILE_ROWS * windows.pixel
+                multiply(a, a_row, b, c, c_row, start, start_row, count, length, ahead, ahead_tile)
         begin = (p.channels // WIDTH if whole else panel_0) * WIDTH
         end = min(panel_1 * WIDTH, p.channels)
         if begin < end:

@@ -102,17 +102,18 @@ def multiply(
     rows: Int,
     length: Int,
     ahead: Pointer,
+    ahead_tile: Int,
 ) -> None:
     """``C = start + A @ B`` for ``rows`` rows and the ``WIDTH`` columns of one packed panel.
 
     The rows of A are contiguous and ``a_row`` apart, those of C ``c_row``. ``start`` is C itself to add to it, or with
-    ``start_row`` 0 one bias for all rows. On the way the cache lines from ``ahead`` on are brought into L2, one a step:
-    what the caller needs next.
+    ``start_row`` 0 one bias for all rows. On the way what the caller needs next is brought into L2: each tile asks for
+    ``length`` cache lines, the first from ``ahead`` on, each further one ``ahead_tile`` floats behind; 0 for a panel.
     """
     operands = _Operands(a, a_row, emit.int(1), b, emit.int(WIDTH), c, c_row, start, start_row, length)
 
     def fetch(tile: Int) -> Callable[[Pointer, Int], None]:
-        return lambda a, i: (ahead + (tile * length + i) * LINE).prefetch(2)
+        return lambda a, i: (ahead + tile * ahead_tile + i * LINE).prefetch(2)
 
     _panel(emit, rows, operands, fetch)
 

@@ -100,7 +100,7 @@ def _blocks(worker, p):
                 else:
                     a = p.a + 4 * (matrix * p.a_stack + m * p.a_line + k)
                     ahead = panel + 4 * depth * WIDTH
-                    multiply(a, p.a_line, panel, c, c_row, start, start_row, rows, length, ahead)
+                    multiply(a, p.a_line, panel, c, c_row, start, start_row, rows, length, ahead, 0)
         if columns % WIDTH:
             last = columns // WIDTH * WIDTH
             c = p.c + 4 * ((matrix * p.m + m) * p.n + n + last)
