@@ -21,11 +21,13 @@ from harness import Case, Turns, choose
 from networks import NETWORKS
 
 BATCH = 8
-QUICK = {"ResNet-18"}
+CHOSEN = {"MLP": True, "ResNet-18": False}
+"""Networks, and whether they are quick: all kernels of a ResNet are compiled for tens of seconds."""
 
 
 def cases() -> list[Case]:
-    return [Case(name.split(",")[0], (name,), quick=name.split()[0] in QUICK) for name in NETWORKS]
+    names = {name.split()[0]: name for name in NETWORKS}
+    return [Case(short, (names[short],), quick=quick) for short, quick in CHOSEN.items()]
 
 
 def start(side: str, name: str) -> None:

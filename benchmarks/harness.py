@@ -21,7 +21,7 @@ A benchmark file names its cases and says how each side runs one::
         main("relu", [Case("small", (64, 64)), Case("large", (4096, 4096))], ours, theirs)
 
 ``python benchmarks/bench_relu.py`` prints a table and writes it to ``benchmarks/results/`` as CSV, with a picture and
-the environment. ``--quick`` does fewer rounds, and only the cases that are marked so.
+the environment. ``--quick`` times only the cases that are marked so.
 """
 
 from __future__ import annotations
@@ -42,11 +42,17 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).resolve().parent / "results"
-PAUSE = 0.04
+PAUSE = 0.08
 """Seconds between two turns."""
 
-TURN = 0.15
+TURN = 0.1
 """Seconds that a turn takes, about; at least three calls, or a single one that takes longer."""
+
+ROUNDS = range(3, 10)
+"""Turns of each side: the least, and as many more as fit into SECONDS."""
+
+SECONDS = 1.0
+"""Of a case, about."""
 
 Side = Callable[..., Any]
 
@@ -98,14 +104,13 @@ def percentile(values: Sequence[float], p: float) -> float:
 def main(name: str, cases: Sequence[Case], ours: Side, theirs: Side) -> None:
     """Read the command line, time the cases, and write ``results/<name>.csv``, ``.png`` and ``.json``."""
     chosen, options = choose(name, cases)
-    rounds = options.rounds or (3 if options.quick else 9)
     with Turns("ours", ours, options.threads) as us, Turns("torch", theirs, options.threads) as them:
         known = us.ask("environment") | them.ask("environment") | {"avx2_forced": options.avx2}
         peak = us.ask("peak")
         print(json.dumps(known | {"peak_gflops": round(peak, 1)}, indent=1), flush=True)
         results = []
         for case in chosen:
-            results.append(measure(case, us, them, rounds))
+            results.append(measure(case, us, them, options.rounds))
             print(_line(results[-1], peak), flush=True)
             write(options.output / name, results, known | {"peak_gflops": round(peak, 1)}, peak)  # if it is cut
         peak = max(peak, us.ask("peak"))  # of two, in case something else ran during one
@@ -120,7 +125,7 @@ def choose(name: str, cases: Sequence[Case]) -> tuple[list[Case], argparse.Names
     parser = argparse.ArgumentParser(description=f"deepgpu against PyTorch: {name}")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, and only the quick cases")
     parser.add_argument("--filter", default="", help="only cases whose name contains this")
-    parser.add_argument("--rounds", type=int, help="turns of each side (default 9, with --quick 3)")
+    parser.add_argument("--rounds", type=int, help="turns of each side (default 3 to 9, by their time)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of each side (default: all cores)")
     parser.add_argument("--avx2", action="store_true", help="let both sides use AVX2 code on an AVX-512 machine")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
@@ -133,12 +138,15 @@ def choose(name: str, cases: Sequence[Case]) -> tuple[list[Case], argparse.Names
     return chosen, options
 
 
-def measure(case: Case, us: Turns, them: Turns, rounds: int) -> Result:
-    """Time one case in turns."""
+def measure(case: Case, us: Turns, them: Turns, rounds: int | None = None) -> Result:
+    """Time one case in turns: so many, by default what :data:`ROUNDS` and :data:`SECONDS` say."""
     result = Result(case)
     for side in (us, them):
         side.ask("prepare", case.arguments)
-    for _ in range(rounds):
+    begin = time.monotonic()
+    for done in range(rounds or ROUNDS.stop - 1):
+        if rounds is None and done >= ROUNDS.start and time.monotonic() - begin > SECONDS:
+            break
         for side, times in ((us, result.ours), (them, result.theirs)):
             time.sleep(PAUSE)
             times.append(side.ask("turn"))

@@ -129,10 +129,14 @@ def kernel(function: F | None = None, *, parallel: bool = False, **options: Any)
         ``prange`` loops run on all threads.
     **options
         Passed on to :func:`numba.njit` (``fastmath``, ``inline``, ...).
+
+    Notes
+    -----
+    Division follows IEEE 754 as NumPy's does: one that might raise an error is not vectorised.
     """
     if function is None:
         return functools.partial(kernel, parallel=parallel, **options)
-    dispatcher = numba.njit(function, parallel=parallel, **options)
+    dispatcher = numba.njit(function, parallel=parallel, error_model="numpy", **options)
     dispatcher._cache = _Cache(function)
     return dispatcher
 

@@ -16,7 +16,10 @@ from typing import Any
 from numba.core.event import Event, Listener
 
 PATIENCE = 2.0
-"""Seconds of compiling, of one kernel or several, without a line."""
+"""Seconds of compiling, of one kernel or several, before the first line."""
+
+PAUSE = 8.0
+"""Seconds between two lines."""
 
 
 class Notice(Listener):  # type: ignore[misc]
@@ -46,7 +49,8 @@ class Notice(Listener):  # type: ignore[misc]
         if self._depth == 1:
             self._begin = time.monotonic()
             name = f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
-            self._timer = threading.Timer(max(0.0, self._told + PATIENCE - self._total), self._tell, [name])
+            due = self._told + PAUSE if self._told else PATIENCE
+            self._timer = threading.Timer(max(0.0, due - self._total), self._tell, [name])
             self._timer.daemon = True
             self._timer.start()
 

@@ -64,7 +64,7 @@ def sgd(part, table, offsets, factors, has_momentum, nesterov, first_step, parts
                 p[j] -= lr * d
 
 
-@parallel_for(fastmath=FUSED, error_model="numpy")  # a division that might raise is not vectorised
+@parallel_for(fastmath=FUSED)
 def adam(part, table, offsets, factors, amsgrad, parts):
     """Adam (Kingma and Ba, 2015). Arrays: parameter, gradient, mean, mean square, with `amsgrad` its maximum so far.
 

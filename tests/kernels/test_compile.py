@@ -68,7 +68,7 @@ def test_kernel_compiled_where_others_were_loaded(folder: Path) -> None:
 
 MATMUL = """
 from deepgpu.kernels.jit import notice
-notice.PATIENCE = 0.0
+notice.PATIENCE = notice.PAUSE = 0.0
 import numpy as np
 from deepgpu.kernels.jit.matmul import matmul
 a = np.ones((1, 8, 8), np.float32)
