@@ -123,7 +123,7 @@ def main(name: str, cases: Sequence[Case], ours: Side, theirs: Side) -> None:
 def choose(name: str, cases: Sequence[Case]) -> tuple[list[Case], argparse.Namespace]:
     """Read the command line of a benchmark, and set what it says for the processes to come."""
     parser = argparse.ArgumentParser(description=f"deepgpu against PyTorch: {name}")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, and only the quick cases")
+    parser.add_argument("--quick", action="store_true", help="only the quick cases")
     parser.add_argument("--filter", default="", help="only cases whose name contains this")
     parser.add_argument("--rounds", type=int, help="turns of each side (default 3 to 9, by their time)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of each side (default: all cores)")

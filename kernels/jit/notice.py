@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from numba.core.event import Event, Listener
 
@@ -22,7 +21,7 @@ PAUSE = 8.0
 """Seconds between two lines."""
 
 
-class Notice(Listener):  # type: ignore[misc]
+class Notice(Listener):  # type: ignore[misc]  # Numba has no types
     """Hears of every compilation in the process, and tells of those in one package.
 
     Parameters
@@ -63,7 +62,7 @@ class Notice(Listener):  # type: ignore[misc]
             self._timer.cancel()
             self._total += time.monotonic() - self._begin
 
-    def _tell(self, name: str) -> Any:
+    def _tell(self, name: str) -> None:
         self._told = self._total + time.monotonic() - self._begin
         print(
             f"deepgpu: compiling {name} for this CPU, {self._told:.0f} s so far; "
