@@ -14,7 +14,7 @@ import numpy as np
 
 from .compile import kernel
 from .conv import Geometry
-from .gemm import LINE, clear_rows, copy_rows, copy_rows_exactly
+from .gemm import FAR, LINE, clear_rows, copy_rows, copy_rows_exactly
 from .workspace import address
 
 Array = Any
@@ -117,6 +117,11 @@ def windows_of(image: Array, channel: int, stride: tuple[int, int], size: tuple[
     """The windows of an image ``(N, H, W, C)``; ``size`` is their number in an image."""
     _, height, width, pixel = image.shape
     return Windows(address(image) + 4 * channel, pixel, height, width, *stride, *size)
+
+
+def is_matrix(windows: Windows, window: tuple[int, int], conv: Geometry) -> bool:
+    """Whether the pixels, as they lie in memory, are the rows of the matrix, and may well be read there."""
+    return conv.is_pointwise(window) and windows.pixel < FAR
 
 
 @kernel

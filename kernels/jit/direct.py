@@ -18,7 +18,7 @@ from numba import get_num_threads
 from . import narrow
 from .compile import kernel
 from .conv import Geometry
-from .conv_matrix import Tap, Weights, Windows, gather_columns, matrix_rows, window_taps, windows_of
+from .conv_matrix import Tap, Weights, Windows, gather_columns, is_matrix, matrix_rows, window_taps, windows_of
 from .direct_wgrad import wgrad
 from .finish import NOTHING, Epilogue, Finish, finish, finish_of
 from .gemm import LINE, TILE_ROWS, WIDTH, copy_rows_exactly, multiply, pack
@@ -153,7 +153,7 @@ def fprop(x: Array, w: Array, bias: Array | None, y: Array, conv: Geometry, epil
         windows = windows_of(x, g * c, conv.stride, y.shape[1:3])
         shift = None if bias is None else bias[part]
         target = Target(y, g * k, k, (1, 1), (0, 0))
-        _multiply(windows, w[part], weights, not conv.is_pointwise((r, s)), shift, ending, target)
+        _multiply(windows, w[part], weights, not is_matrix(windows, (r, s), conv), shift, ending, target)
 
 
 def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
@@ -179,7 +179,8 @@ def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
         for g in range(conv.groups):
             windows = windows_of(gy, g * k, (1, 1), size)
             target = Target(gx, g * c, c, conv.stride, (i, j))
-            _multiply(windows, w[g * k : g * k + k], weights, not conv.is_pointwise((r, s)), None, NOTHING, target)
+            gathered = not is_matrix(windows, (r, s), conv)
+            _multiply(windows, w[g * k : g * k + k], weights, gathered, None, NOTHING, target)
 
 
 def _phase(position: int, taps: int, stride: int, dilation: int) -> list[tuple[int, int]]:

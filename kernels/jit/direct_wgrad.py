@@ -13,7 +13,7 @@ import numpy as np
 from numba import get_num_threads
 
 from .conv import Geometry
-from .conv_matrix import gather_columns, matrix_rows, window_taps, windows_of
+from .conv_matrix import gather_columns, is_matrix, matrix_rows, window_taps, windows_of
 from .gemm import LINE, WIDTH, multiply_transposed, pack_rows
 from .parallel import parallel_for
 from .vector import LANES, Emitter, Int, Pointer, take, transposed, vector_kernel
@@ -132,8 +132,9 @@ def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
     parts = workspace("parts", splits, shares, rows.length, share)
     scratch = workspace("scratch", workers, BLOCK * (rows.stride + share) + LINE)
     for g in range(conv.groups):
+        windows = windows_of(x, g * c, conv.stride, gy.shape[1:3])
         problem = Sum(
-            gathered=int(not conv.is_pointwise((r, s))),
+            gathered=int(not is_matrix(windows, (r, s), conv)),
             gy=address(gy) + 4 * g * k,
             gy_pixel=gy.shape[3],
             pixels=pixels,
@@ -147,6 +148,5 @@ def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
             columns_row=rows.stride,
             counter=counter(),
         )
-        windows = windows_of(x, g * c, conv.stride, gy.shape[1:3])
         _sum(workers, problem, windows, rows.pieces, rows.chunks, rows.starts)
         _add_up(-(-k // LANES) * 4, parts, gw[g * k : g * k + k].reshape(k, -1), rows.sorted)

@@ -36,6 +36,12 @@ WIDTH = 2 * LANES
 LINE = 16
 """Floats in a cache line."""
 
+FAR = 1024
+"""Floats from one row of A to the next, a page, from which on a block of A is copied before it is used.
+
+Caches find places for few lines whose addresses differ by multiples of 4 KiB, and nothing fetches ahead across pages.
+"""
+
 
 class _Operands(NamedTuple):
     """The arguments of a product, as values of the machine code."""
@@ -204,6 +210,57 @@ def clear_rows(emit: Emitter, to: Pointer, to_row: Int, length: Int, rows: Int) 
         return [values[0] + to_row]
 
     emit.loop(rows, [to], row)
+
+
+def _turning(biased: bool) -> Callable[..., None]:
+    def turn(
+        emit: Emitter,
+        to: Pointer,
+        to_row: Int,
+        source: Pointer,
+        source_row: Int,
+        bias: Pointer,
+        rows: Int,
+        columns: Int,
+    ) -> None:
+        """``to[j, i] = source[i, j]``, plus ``bias[i]`` if biased, for a source of so many rows and columns.
+
+        Squares of ``LANES x LANES`` pass through registers; nothing past either matrix is touched.
+        """
+
+        def square(i: Int, j: Int, whole: bool) -> None:
+            down, across = rows - i, columns - j
+            mask = None if whole else emit.mask(across)
+            corner = source + source_row * i + j
+            lines = [corner + source_row * n for n in range(LANES)]
+            if not whole:  # a row that is not there is read as the first
+                lines = [emit.where(down, n, line, corner) for n, line in enumerate(lines)]
+            turned = transposed([line.load(mask) for line in lines])
+            if biased:
+                shift = (bias + i).load(None if whole else emit.mask(down))
+                turned = [line + shift for line in turned]
+            for n, line in enumerate(turned):
+                mask = None if whole else emit.mask(emit.where(across, n, down, emit.int(0)))
+                (to + to_row * (j + n) + i).store(line, mask)
+
+        def columns_of_squares(jj: Int, _: list) -> list:
+            def squares(ii: Int, _: list) -> list:
+                i, j = ii * LANES, jj * LANES
+                inside = emit.where(rows - i, LANES - 1, emit.where(columns - j, LANES - 1, one, none), none)
+                emit.choose(inside, {1: lambda: square(i, j, True), 0: lambda: square(i, j, False)})
+                return []
+
+            emit.loop((rows + (LANES - 1)).quotient(LANES), [], squares)
+            return []
+
+        one, none = emit.int(1), emit.int(0)
+        emit.loop((columns + (LANES - 1)).quotient(LANES), [], columns_of_squares)
+
+    return turn
+
+
+turn = vector_kernel(_turning(biased=False))
+turn_biased = vector_kernel(_turning(biased=True))
 
 
 @vector_kernel

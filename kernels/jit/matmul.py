@@ -1,33 +1,43 @@
 """Matrix products of float32, and stacks of them: cache blocks around the product of :mod:`.gemm`.
 
-A thread takes a block of C. For each chunk of the sum it packs its part of B, which then stays in its L2, a panel of it
-in L1, and goes down the rows of A::
+A thread takes a block of C and goes through the sum in chunks; a block of A stays in its L2 meanwhile, and a panel of B
+in L1 while the tiles go down the rows::
 
-    for block of C (ROWS x COLUMNS), on any thread:
+    for block of C (rows x columns), on any thread:
         for chunk of the sum (DEPTH):
-            pack B[chunk, columns]
+            copy A[rows, chunk], if it does not lie well
+            pack B[chunk, columns], if there is but one block of rows; else all threads packed B before
             for panel of columns:  C[rows, panel] += A[rows, chunk] @ panel
 
-A may be stored by rows or by columns, and B too: packing brings both into one order.
+A and B may be stored by rows or by columns. A is read where it lies if its rows are contiguous and not pages apart
+(:data:`.gemm.FAR`).
+
+Packing costs a pass over B, which pays if A has many rows. Where A has fewer than B has columns, as for a small batch
+in a wide layer, ``C^T = B^T A^T`` is computed instead: then A is packed, B is read where it lies, and blocks of
+``C^T`` are turned round in cache on their way to C.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import get_num_threads
 
+from .compile import kernel
 from .gemm import (
+    FAR,
     LINE,
     TILE_ROWS,
     WIDTH,
     copy_rows_exactly,
     multiply,
-    multiply_transposed,
     pack_columns,
     pack_rows,
+    turn,
+    turn_biased,
 )
 from .parallel import parallel_for
 from .vector import take
@@ -35,43 +45,90 @@ from .workspace import address, counter, workspace, zeros
 
 Array = Any
 
-ROWS, COLUMNS, DEPTH = 192, 128, 256
-"""The largest block: 192 KiB of A, 128 KiB of B."""
+ROWS, COLUMNS, DEPTH = 144, 512, 256
+"""The largest block: A[rows, chunk] has 144 KiB."""
 
-DEPTH_BY_COLUMNS = 96
-"""Depth where A is stored by columns: then a tile has a cache line of each of them in L1."""
+OWN_COLUMNS = 128
+"""The same where a thread packs B itself: B[chunk, columns] has 128 KiB."""
+
+SOURCE_ROW = DEPTH + LINE
+"""From one row of a copied block of A to the next: no power of two."""
+
+PRODUCTS = 20
+"""Multiply-adds in the time in which packing moves an element, about."""
+
+PACKED_COLUMNS, PACKED_ROWS = 8 * WIDTH, 256
+"""Of B, packed as one task."""
+
+
+class Operand(NamedTuple):
+    """A stack of matrices. Address in bytes, strides in floats."""
+
+    address: int
+    stack: int  # from one matrix to the next, 0 for the same one
+    line: int  # from one row, or column, to the next
+    by_columns: int
+
+    def transposed(self) -> Operand:
+        """The same memory."""
+        return self._replace(by_columns=1 - self.by_columns)
 
 
 class Problem(NamedTuple):
-    """What the kernel must know. Addresses in bytes, strides in floats."""
+    """What else the kernels must know. Addresses in bytes, sizes in floats."""
 
-    a: int
-    a_stack: int  # from one matrix to the next, 0 for the same one
-    a_line: int  # from one row, or column, to the next
-    a_by_columns: int
-    b: int
-    b_stack: int
-    b_line: int
-    b_by_columns: int
-    c: int  # (stack, m, n), by rows
+    packed: int  # B: (stack, panel, k, WIDTH); 0 if every thread packs what it needs
+    packed_stack: int  # from one matrix to the next
+    c: int  # (stack, m, n), or (stack, n, m) if turned
+    turned: int
     stack: int
     m: int
     n: int
     k: int
     rows: int  # of a block
     columns: int
-    bias: int  # a row to add, whole panels
+    copies: int  # whether blocks of A are copied
+    bias: int  # for each column, whole panels; for each row if turned
+    zeros: int  # a panel's row
     scratch: int  # of all workers
     scratch_size: int  # of one
     counter: int  # an int64: blocks taken
 
 
+@kernel
+def _copy_part(to, a, matrix, m, k, rows, length):
+    """A part of some rows of A, as rows; from row m and column k on."""
+    if a.by_columns:
+        turn(to, SOURCE_ROW, a.address + 4 * (matrix * a.stack + k * a.line + m), a.line, 0, length, rows)
+    else:
+        copy_rows_exactly(to, SOURCE_ROW, a.address + 4 * (matrix * a.stack + m * a.line + k), a.line, length, rows)
+
+
+@kernel
+def _pack_part(to, to_panel, b, matrix, k, n, rows, columns):
+    """Rows of some panels, from row k and column n on."""
+    if b.by_columns:
+        pack_columns(to, to_panel, b.address + 4 * (matrix * b.stack + n * b.line + k), b.line, columns, rows)
+    else:
+        pack_rows(to, to_panel, b.address + 4 * (matrix * b.stack + k * b.line + n), b.line, columns, rows)
+
+
 @parallel_for
-def _blocks(worker, p):
+def _pack(item, b, p):
+    """A part of the rows of some panels of one matrix."""
+    across, down = (p.n + PACKED_COLUMNS - 1) // PACKED_COLUMNS, (p.k + PACKED_ROWS - 1) // PACKED_ROWS
+    matrix, rest = divmod(item, across * down)
+    n, k = rest % across * PACKED_COLUMNS, rest // across * PACKED_ROWS
+    to = p.packed + 4 * (matrix * p.packed_stack + n * p.k + k * WIDTH)
+    _pack_part(to, p.k * WIDTH, b, matrix, k, n, min(PACKED_ROWS, p.k - k), min(PACKED_COLUMNS, p.n - n))
+
+
+@parallel_for
+def _blocks(worker, a, b, p):
     """One worker: take blocks of C."""
-    packed = p.scratch + 4 * worker * p.scratch_size
-    depth = DEPTH_BY_COLUMNS if p.a_by_columns else DEPTH
-    aside = packed + 4 * p.columns * depth
+    source = p.scratch + 4 * worker * p.scratch_size
+    aside, aside_row = source + 4 * p.rows * SOURCE_ROW, p.columns + LINE
+    own = aside + 4 * p.rows * aside_row
     down, across = (p.m + p.rows - 1) // p.rows, (p.n + p.columns - 1) // p.columns
     while True:
         item = take(p.counter)
@@ -80,31 +137,33 @@ def _blocks(worker, p):
         matrix, rest = divmod(item, down * across)
         m, n = rest % down * p.rows, rest // down * p.columns
         rows, columns = min(p.rows, p.m - m), min(p.columns, p.n - n)
-        for k in range(0, p.k, depth):
-            length = min(depth, p.k - k)
-            if p.b_by_columns:
-                b = p.b + 4 * (matrix * p.b_stack + n * p.b_line + k)
-                pack_columns(packed, depth * WIDTH, b, p.b_line, columns, length)
-            else:
-                b = p.b + 4 * (matrix * p.b_stack + k * p.b_line + n)
-                pack_rows(packed, depth * WIDTH, b, p.b_line, columns, length)
+        inside = 0 if p.turned else columns // WIDTH * WIDTH  # columns that are summed up in C itself
+        for k in range(0, p.k, DEPTH):
+            length = min(DEPTH, p.k - k)
+            left, left_row = a.address + 4 * (matrix * a.stack + m * a.line + k), a.line
+            if p.copies:
+                left, left_row = source, SOURCE_ROW
+                _copy_part(source, a, matrix, m, k, rows, length)
+            panels, panel_step = p.packed + 4 * (matrix * p.packed_stack + n * p.k + k * WIDTH), p.k
+            if not p.packed:
+                panels, panel_step = own, DEPTH
+                _pack_part(own, DEPTH * WIDTH, b, matrix, k, n, length, columns)
             for j in range(0, columns, WIDTH):
-                panel = packed + 4 * j * depth
-                c, c_row = p.c + 4 * ((matrix * p.m + m) * p.n + n + j), p.n
-                if columns - j < WIDTH:
-                    c, c_row = aside, WIDTH
-                start, start_row = (p.bias + 4 * (n + j), 0) if k == 0 else (c, c_row)
-                if p.a_by_columns:
-                    a = p.a + 4 * (matrix * p.a_stack + k * p.a_line + m)
-                    multiply_transposed(a, p.a_line, panel, WIDTH, c, c_row, start, start_row, rows, length)
-                else:
-                    a = p.a + 4 * (matrix * p.a_stack + m * p.a_line + k)
-                    ahead = panel + 4 * depth * WIDTH
-                    multiply(a, p.a_line, panel, c, c_row, start, start_row, rows, length, ahead, 0)
-        if columns % WIDTH:
-            last = columns // WIDTH * WIDTH
-            c = p.c + 4 * ((matrix * p.m + m) * p.n + n + last)
-            copy_rows_exactly(c, p.n, aside, WIDTH, columns - last, rows)
+                panel = panels + 4 * j * panel_step
+                c, c_row = aside + 4 * j, aside_row
+                if j < inside:
+                    c, c_row = p.c + 4 * ((matrix * p.m + m) * p.n + n + j), p.n
+                start, start_row = c, c_row
+                if k == 0:
+                    start, start_row = p.zeros if p.turned else p.bias + 4 * (n + j), 0
+                ahead = panel + 4 * WIDTH * panel_step
+                multiply(left, left_row, panel, c, c_row, start, start_row, rows, length, ahead, 0)
+        if p.turned:
+            c = p.c + 4 * ((matrix * p.n + n) * p.m + m)
+            turn_biased(c, p.m, aside, aside_row, p.bias + 4 * m, rows, columns)
+        elif inside < columns:
+            c = p.c + 4 * ((matrix * p.m + m) * p.n + n + inside)
+            copy_rows_exactly(c, p.n, aside + 4 * inside, aside_row, columns - inside, rows)
 
 
 def matmul(a: Array, b: Array, out: Array, bias: Array | None = None) -> None:
@@ -113,62 +172,96 @@ def matmul(a: Array, b: Array, out: Array, bias: Array | None = None) -> None:
     Strides may be anything; an operand that is contiguous neither by rows nor by columns is copied.
     """
     stack, m, n = out.shape
-    workers = get_num_threads()
-    (a, a_line, a_by_columns), (b, b_line, b_by_columns) = _by_lines(a), _by_lines(b)
-    rows, columns = _block(stack, m, n, workers)
-    row = zeros(-(-n // WIDTH) * WIDTH)
+    k, workers = a.shape[2], get_num_threads()
+    (a, left), (b, right) = _operand(a), _operand(b)  # arrays that must live on
+    plan = _plan(stack, m, n, k, left[2:], right[2:], workers)
+    shift = zeros(_padded(n, WIDTH))
     if bias is not None:
-        row = workspace("bias", -(-n // WIDTH) * WIDTH)
-        row[:n] = bias
-    scratch = workspace("scratch", workers, columns * DEPTH + rows * WIDTH + LINE)
+        shift = workspace("bias", _padded(n, WIDTH))
+        shift[:n] = bias
+    if plan.turned:
+        left, right, m, n = right.transposed(), left.transposed(), n, m
+    matrices = stack if right.stack else 1
+    packed_stack = _padded(n, WIDTH) * k
+    packed = workspace("values", matrices, packed_stack) if m > ROWS else None
+    size = plan.rows * (SOURCE_ROW + plan.columns + LINE) + (plan.columns * DEPTH if packed is None else 0) + LINE
+    scratch = workspace("scratch", workers, size)
     problem = Problem(
-        a=address(a),
-        a_stack=a.strides[0] // 4,
-        a_line=a_line,
-        a_by_columns=a_by_columns,
-        b=address(b),
-        b_stack=b.strides[0] // 4,
-        b_line=b_line,
-        b_by_columns=b_by_columns,
+        packed=0 if packed is None else address(packed),
+        packed_stack=packed_stack if right.stack else 0,
         c=address(out),
+        turned=plan.turned,
         stack=stack,
         m=m,
         n=n,
-        k=a.shape[2],
-        rows=rows,
-        columns=columns,
-        bias=address(row),
+        k=k,
+        rows=plan.rows,
+        columns=plan.columns,
+        copies=plan.copies,
+        bias=address(shift),
+        zeros=address(zeros(WIDTH)),
         scratch=address(scratch),
         scratch_size=scratch.shape[1],
         counter=counter(),
     )
-    _blocks(workers, problem)
+    if packed is not None:
+        _pack(matrices * -(-n // PACKED_COLUMNS) * -(-k // PACKED_ROWS), right, problem)
+    _blocks(workers, left, right, problem)
 
 
-def _by_lines(x: Array) -> tuple[Array, int, int]:
-    """A stack of matrices, the distance of its lines in floats, and whether these are columns."""
+def _operand(x: Array) -> tuple[Array, Operand]:
+    """A stack of matrices whose rows or columns are contiguous, and the array that holds its memory."""
     _, rows, columns = x.shape
-    row, column = x.strides[1:]
+    stack, row, column = x.strides
     if (columns == 1 or column == 4) and row % 4 == 0:
-        return x, row // 4, 0
+        return x, Operand(address(x), stack // 4, row // 4, 0)
     if (rows == 1 or row == 4) and column % 4 == 0:
-        return x, column // 4, 1
-    return np.ascontiguousarray(x), columns, 0
+        return x, Operand(address(x), stack // 4, column // 4, 1)
+    x = np.ascontiguousarray(x)
+    return x, Operand(address(x), rows * columns, columns, 0)
+
+
+class Plan(NamedTuple):
+    """How a product is computed."""
+
+    turned: int
+    copies: int
+    rows: int  # of a block
+    columns: int
 
 
 @functools.lru_cache(maxsize=4096)
+def _plan(stack: int, m: int, n: int, k: int, left: tuple[int, int], right: tuple[int, int], workers: int) -> Plan:
+    """The cheaper of the two ways; an operand is given by its line and whether that is a column."""
+    ways = []
+    for turned in (0, 1):
+        if turned:
+            m, n, left, right = n, m, (right[0], 1 - right[1]), (left[0], 1 - left[1])
+        line, by_columns = left
+        copies = int(by_columns or (line >= FAR and n > 2 * WIDTH))
+        moved = k * n * (2 if right[1] else 1) + k * m * copies * (2 if by_columns else 1) + 2 * m * n * turned
+        ways.append((moved + _padded(m, TILE_ROWS) * _padded(n, WIDTH) * k / PRODUCTS, turned, copies, m, n))
+    _, turned, copies, m, n = min(ways)
+    return Plan(turned, copies, *_block(stack, m, n, workers))
+
+
 def _block(stack: int, m: int, n: int, workers: int) -> tuple[int, int]:
-    """Rows and columns of a block: as large as caches allow, and at least some blocks for every thread.
+    """Rows and columns of a block, such that the threads end together; a block pays for loading A and panels of B."""
 
-    Columns are cut first, because each block packs its part of B.
-    """
-    rows, columns = min(m, ROWS), min(-(-n // WIDTH) * WIDTH, COLUMNS)
+    def cost(block: tuple[int, int]) -> float:
+        rows, columns = block
+        items = stack * -(-m // rows) * -(-n // columns)
+        return -(-items // workers) * (rows + 16) * (columns + 16)
 
-    def blocks() -> int:
-        return stack * -(-m // rows) * -(-n // columns)
+    columns = _parts(n, COLUMNS if m > ROWS else OWN_COLUMNS, WIDTH)
+    return min(itertools.product(_parts(m, ROWS, TILE_ROWS), columns), key=cost)
 
-    while blocks() < 4 * workers and columns > 2 * WIDTH:
-        columns = -(-columns // 2 // WIDTH) * WIDTH
-    while blocks() < 2 * workers and rows > 4 * TILE_ROWS:
-        rows = -(-rows // 2 // TILE_ROWS) * TILE_ROWS
-    return rows, columns
+
+def _parts(size: int, most: int, step: int) -> list[int]:
+    """Sizes of equal parts, in whole steps: from the largest that is allowed to a quarter of it."""
+    parts = -(-size // most)
+    return [_padded(-(-size // number), step) for number in range(parts, 4 * parts + 4)]
+
+
+def _padded(size: int, step: int) -> int:
+    return -(-size // step) * step

@@ -82,6 +82,46 @@ def test_any_shape(shape, a_by_columns, b_by_columns, seed):
     assert relative_error(gemm.matmul(a, b), a.astype(np.float64) @ b.astype(np.float64)) <= 1e-6
 
 
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.tuples(*[st.integers(2, 500)] * 3), st.booleans(), st.integers(0, 2**32 - 1))
+def test_layer_of_any_shape(shape, x_by_columns, seed):
+    m, k, n = shape
+    rng = np.random.default_rng(seed)
+    x, w = rng.standard_normal((m, k)).astype(np.float32), rng.standard_normal((n, k)).astype(np.float32)
+    bias = rng.standard_normal(n).astype(np.float32)
+    y = gemm.linear(np.asfortranarray(x) if x_by_columns else x, w, bias)
+    assert relative_error(y, x.astype(np.float64) @ w.T.astype(np.float64) + bias) <= 1e-6
+
+
+# stack, m, k, n, line of A (more than k: rows lie apart); few rows are turned, far ones are copied
+WAYS = [
+    ((1, 300, 70, 45, 70), (0, 0)),
+    ((1, 300, 70, 45, 1000), (0, 1)),
+    ((1, 21, 900, 500, 900), (1, 0)),
+    ((2, 21, 900, 500, 900), (1, 0)),
+    ((3, 60, 300, 50, 300), (0, 0)),
+]
+
+
+@pytest.mark.parametrize(("sizes", "way"), WAYS)
+def test_every_way_of_the_kernel(sizes, way):
+    from deepgpu.kernels.jit import matmul
+
+    stack, m, k, n, line = sizes
+    rng = np.random.default_rng(3)
+    a = rng.standard_normal((stack, m, line)).astype(np.float32)[:, :, :k]
+    b = rng.standard_normal((stack, n, k)).astype(np.float32).transpose(0, 2, 1)
+    bias = rng.standard_normal(n).astype(np.float32)
+    around = np.full(stack * m * n + 200, 7, np.float32)
+    out = around[100:-100].reshape(stack, m, n)
+    matmul.matmul(a, b, out, bias)
+    plan = matmul._plan(stack, m, n, k, (line, 0), (k, 1), 2)
+    assert (plan.turned, plan.copies) == way
+    assert relative_error(out, a.astype(np.float64) @ b.astype(np.float64) + bias) <= 1e-6
+    assert (around[:100] == 7).all()
+    assert (around[-100:] == 7).all()
+
+
 def test_not_a_number_is_seen():
     a, b = np.zeros((200, 150), np.float32), np.ones((150, 130), np.float32)
     a[7, 100] = np.nan
