@@ -371,8 +371,7 @@ class Tensor:
     def __contains__(self, value: Any) -> bool:
         return bool((self == value).any())
 
-    def __hash__(self) -> int:
-        return id(self)
+    __hash__ = object.__hash__  # by identity, as in PyTorch, although `==` compares the elements
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if not self.is_leaf:

@@ -115,13 +115,14 @@ def _can_hold_sum(a: Tensor, b: Tensor) -> bool:
 
 def _differentiate(node: Node, incoming: list[Tensor | None], useful: set[Any] | None) -> tuple[Any, ...]:
     """Call a node's backward."""
-    grads: list[Tensor | None] = incoming
     if node.materialize_grads:
-        grads = [node.zeros_for(nr) if g is None else g for nr, g in enumerate(incoming)]
+        for nr, g in enumerate(incoming):
+            if g is None:
+                incoming[nr] = node.zeros_for(nr)
     if useful is not None:
         node.needs_input_grad = tuple([edge is not None and edge[0] in useful for edge in node.edges])
     try:
-        outgoing = node.backward(*grads)
+        outgoing = node.backward(*incoming)
     except Exception as error:
         if anomaly.state.enabled and node.trace is not None:
             raise type(error)(f"{error}{anomaly.explain(node)}") from error

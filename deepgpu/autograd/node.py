@@ -24,13 +24,12 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
-
-import numpy as np
 
 from deepgpu.autograd import anomaly
 from deepgpu.autograd.grad_mode import state
+from deepgpu.backends import error_state
 from deepgpu.backends.base import Backend
 from deepgpu.errors import DeviceMismatchError
 from deepgpu.pending import Pending, Recipe, pending
@@ -76,7 +75,7 @@ class Node:
     hooks: dict[int, Any] | None = None  # output number -> {handle id: function}
     trace: str | None = None  # where the op was created, under anomaly mode
     _saved: list[Any] | None = None
-    _outputs: tuple[Any, ...] = ()  # (shape, dtype, backend) of each output
+    _outputs: Sequence[tuple[tuple[int, ...], Any]] = ()  # shape and dtype of each output
 
     def forward(self, *arrays: Any) -> Any:
         """Compute on raw arrays; inputs that were Python numbers arrive as such."""
@@ -112,66 +111,75 @@ class Node:
             else:
                 arrays.append(x)
         assert backend is not None
-        recording = recording and state.enabled
         self.backend = backend
         self.xp = backend.xp
         params = self.__dict__.copy() if self.is_view else None  # before the call leaves its traces
+        recording = recording and state.enabled
         if recording:
             self._connect(inputs)
-        with np.errstate(all="ignore"):  # infinities and NaN are values, as in PyTorch
+        before = error_state.ignore()
+        try:
             result = self.forward(*arrays)
+        finally:
+            error_state.restore(before)
         several = type(result) is tuple
-        outputs = tuple(
-            [
-                wrap(y, self.backend) if type(y) is not Recipe else pending(y, self.backend, inputs)
-                for y in (result if several else (result,))
-            ]
-        )
+        outputs = []
+        for y in result if several else (result,):
+            outputs.append(wrap(y, self.backend) if type(y) is not Recipe else pending(y, self.backend, inputs))
         if params is not None and self.xp.may_share_memory(outputs[0]._data, arrays[0]):
             outputs[0]._become_view(inputs[0], functools.partial(_again, type(self), params))
         if recording:
             self._record(inputs, outputs)
-        return outputs if several else outputs[0]
+        return tuple(outputs) if several else outputs[0]
 
-    def _connect(self, inputs: tuple[Any, ...]) -> None:
+    def _connect(self, inputs: Sequence[Any]) -> None:
         """Find the edges to what made the inputs."""
         edges: list[Edge | None] = []
+        needs_input_grad = []
         for x in inputs:
-            if not isinstance(x, Tensor) or not x.requires_grad:
-                edges.append(None)
-            elif x._node is None:
-                edges.append((x, 0))
-            else:
-                edges.append((x._node, x._output))
-            if isinstance(x, Tensor) and x._inference:
-                raise RuntimeError(
-                    f"`{self.name}`: an inference tensor cannot take part in a recorded op; "
-                    "clone it outside of `inference_mode` first"
-                )
+            edge = None
+            if isinstance(x, Tensor):
+                if x._inference:
+                    raise RuntimeError(
+                        f"`{self.name}`: an inference tensor cannot take part in a recorded op; "
+                        "clone it outside of `inference_mode` first"
+                    )
+                if x.requires_grad:
+                    edge = (x, 0) if x._node is None else (x._node, x._output)
+            edges.append(edge)
+            needs_input_grad.append(edge is not None)
         self.edges = tuple(edges)
-        self.needs_input_grad = tuple([edge is not None for edge in edges])
+        self.needs_input_grad = tuple(needs_input_grad)
 
-    def _record(self, inputs: tuple[Any, ...], outputs: tuple[Tensor, ...]) -> None:
+    def _record(self, inputs: Sequence[Any], outputs: Sequence[Tensor]) -> None:
         """Become the node that made ``outputs``, with the edges that :meth:`_connect` found."""
         self.sequence = next(_sequence)
-        forms = [y.recipe if type(y) is Pending else y._data for y in outputs]
-        self._outputs = tuple([(y.shape, y.dtype, self.backend) for y in forms])
-        saved: list[Any] = []
+        self._saved = saved = []
         for i in self.keep_inputs:
-            x = inputs[i]
-            if i in self.needed_for and not any(self.needs_input_grad[j] for j in self.needed_for[i]):
-                x = None
-            saved.append((x, x._version.count if x._version is not None else 0) if isinstance(x, Tensor) else (x,))
+            x = inputs[i] if self._is_needed(i) else None
+            saved.append((x, 0 if x._version is None else x._version.count) if isinstance(x, Tensor) else (x,))
+        self._outputs = forms = []
         for nr, y in enumerate(outputs):
-            if nr in self.non_differentiable or forms[nr].dtype.kind not in "fV":  # V: bfloat16
-                continue
-            y.requires_grad = True
-            y._node = self
-            y._output = nr
-        saved += [self._saved_output(nr, outputs[nr]) for nr in self.keep_outputs]
-        self._saved = saved
+            form = y.recipe if type(y) is Pending else y._data
+            dtype = form.dtype
+            forms.append((form.shape, dtype))
+            if dtype.kind in "fV" and nr not in self.non_differentiable:  # V: bfloat16
+                y.requires_grad = True
+                y._node = self
+                y._output = nr
+        for nr in self.keep_outputs:
+            saved.append(self._saved_output(nr, outputs[nr]))
         if anomaly.state.enabled:
             self.trace = anomaly.creation_trace()
+
+    def _is_needed(self, i: int) -> bool:
+        """Whether the gradients to be computed need input ``i``."""
+        if i not in self.needed_for:
+            return True
+        for j in self.needed_for[i]:
+            if self.needs_input_grad[j]:
+                return True
+        return False
 
     def _saved_output(self, nr: int, y: Tensor) -> tuple[Any, ...]:
         """An output is kept as its array, not as the tensor: that would be a reference cycle."""
@@ -192,34 +200,34 @@ class Node:
                 f"`backward` through `{self.name}` a second time: its saved tensors were freed by the first. "
                 "Pass `retain_graph=True` to the first backward if you need two."
             )
-        return [self._unpack(entry) for entry in self._saved]
+        found = []
+        for entry in self._saved:
+            found.append(entry[0] if len(entry) == 1 else self._unpack(entry))
+        return found
 
-    def _unpack(self, entry: tuple[Any, ...]) -> Any:
-        if len(entry) == 1:
-            return entry[0]
+    def _unpack(self, entry: tuple[Any, ...]) -> Tensor:
         if len(entry) == 2:
             x, count = entry
             now = x._version.count if x._version is not None else 0
-            shape = x._data.shape
         else:
             nr, array, version, count = entry
-            now, shape = version.count, array.shape
-            x = wrap(array, self._outputs[nr][2])
+            now = version.count
+            x = wrap(array, self.backend)
             x._version = version
             if state.enabled:
                 x._node, x._output, x.requires_grad = self, nr, True
         if now != count:
             raise RuntimeError(
-                f"a tensor of shape {tuple(shape)} that `{self.name}` saved for its backward was modified in place: it "
-                f"is at version {now}, expected version {count}. Use the out-of-place op, or clone the tensor before "
-                "modifying it. `autograd.set_detect_anomaly(True)` shows where the op was created."
+                f"a tensor of shape {tuple(x.shape)} that `{self.name}` saved for its backward was modified in place: "
+                f"it is at version {now}, expected version {count}. Use the out-of-place op, or clone the tensor "
+                "before modifying it. `autograd.set_detect_anomaly(True)` shows where the op was created."
             )
         return x
 
     def zeros_for(self, nr: int) -> Tensor:
         """A zero gradient of output ``nr``."""
-        shape, dtype, backend = self._outputs[nr]
-        return wrap(backend.xp.zeros(shape, dtype), backend)
+        shape, dtype = self._outputs[nr]
+        return wrap(self.xp.zeros(shape, dtype), self.backend)
 
     def release(self) -> None:
         """Free what was saved, once backward has passed."""

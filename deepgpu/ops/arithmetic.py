@@ -9,7 +9,7 @@ import numpy as np
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
-from deepgpu.ops.broadcast import binary_operator, elementwise, promoted, refuse_bools, unbroadcast, with_number
+from deepgpu.ops.broadcast import binary_operator, check_shapes, promoted, refuse_bools, unbroadcast, with_number
 from deepgpu.ops.op import alias, op
 from deepgpu.pending import Pending, Recipe
 from deepgpu.tensor import Tensor, method
@@ -25,7 +25,11 @@ class Binary(Node):
         self.shapes = shapes = getattr(a, "shape", None), getattr(b, "shape", None)
         if None in shapes:
             return with_number(self.compute, a, b)
-        return elementwise(self.op, self.compute, a, b)
+        try:
+            return self.compute(a, b)
+        except ValueError:
+            check_shapes(self.op, a.shape, b.shape)
+            raise
 
     def compute(self, a: Any, b: Any) -> Any:
         raise NotImplementedError
@@ -46,9 +50,9 @@ class Add(Binary):
     fuses = True
 
     def forward(self, a: Any, b: Any) -> Any:
+        if type(a) is not Recipe and type(b) is not Recipe:
+            return Binary.forward(self, a, b)
         recipe, other = (a, b) if type(a) is Recipe else (b, a)
-        if type(recipe) is not Recipe:
-            return super().forward(a, b)
         if type(other) is Recipe:
             other = other.values()
         self.shapes = recipe.shape, other.shape

@@ -44,8 +44,9 @@ def dimensions(dim: Any, ndim: int, op: str) -> tuple[int, ...]:
 
 def sizes(value: Any) -> tuple[int, ...]:
     """One size or a sequence of them. TypeError if one is no integer."""
-    several = value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
-    return tuple([operator.index(a) for a in several])
+    if not isinstance(value, (tuple, list)):  # the usual ones first: whether it is a Sequence takes longer to find out
+        value = value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
+    return tuple(map(operator.index, value))
 
 
 def one_by_one(function: F) -> F:

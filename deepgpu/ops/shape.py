@@ -109,12 +109,13 @@ def reshape_as(input: Tensor, other: Tensor) -> Tensor:
 
 def _fill_in(shape: tuple[int, ...], total: int, name: str, argument: str = "shape") -> tuple[int, ...]:
     """The sizes with -1 replaced by what remains of ``total`` elements."""
-    known = math.prod([s for s in shape if s != -1])
-    if min(shape, default=0) >= -1:
-        if shape.count(-1) == 1 and known and total % known == 0:
+    least = min(shape, default=0)
+    if least >= 0 and math.prod(shape) == total:
+        return shape
+    if least == -1 and shape.count(-1) == 1:
+        known = -math.prod(shape)
+        if known and total % known == 0:
             return tuple([total // known if s == -1 else s for s in shape])
-        if -1 not in shape and known == total:
-            return shape
     raise RuntimeError(takes(name, argument, f"sizes with {total} elements in all, one of them -1", f"{list(shape)}"))
 
 

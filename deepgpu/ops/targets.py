@@ -21,8 +21,8 @@ class Targets:
 
     Attributes
     ----------
-    index
-        The target elements of an array ``(N, C, ...)``.
+    classes
+        The classes, where a target does not count any one.
     ignored
         Where a target does not count; None if all do.
     labels
@@ -38,10 +38,8 @@ class Targets:
     def __init__(
         self, xp: Any, x: Any, labels: Any, ignored: Any, weight: Any, smoothing: float, reduction: str
     ) -> None:
-        shape = labels.shape
-        at = [xp.arange(n).reshape([-1 if d == i else 1 for d in range(len(shape))]) for i, n in enumerate(shape)]
         self.shape, self.axis = x.shape, min(1, x.ndim - 1)
-        self.index = (*at[: self.axis], labels, *at[self.axis :])
+        self.classes = labels
         self.ignored = ignored
         self.labels = labels if ignored is None else xp.where(ignored, -1, labels)
         self.weight, self.smoothing = weight, smoothing
@@ -53,6 +51,12 @@ class Targets:
             each = xp.ones(1, x.dtype) if weight is None else weight
             along = [-1 if d == self.axis else 1 for d in range(x.ndim)]
             self.spread = widened(each).reshape(along) * (smoothing / x.shape[self.axis])
+
+    def index(self, xp: Any) -> tuple[Any, ...]:
+        """The target elements of an array ``(N, C, ...)``."""
+        shape = self.classes.shape
+        at = [xp.arange(n).reshape([-1 if d == i else 1 for d in range(len(shape))]) for i, n in enumerate(shape)]
+        return (*at[: self.axis], self.classes, *at[self.axis :])
 
     def total(self, xp: Any, dtype: Any) -> Any:
         """What the mean divides by: the sum of the weights of the targets that count, a number where it needs none."""
@@ -87,7 +91,7 @@ class NllLoss(Node):
     def forward(self, x: Any) -> Any:
         t, xp = self.targets, self.xp
         wide = widened(x)
-        losses = -t.weighted(wide[t.index])
+        losses = -t.weighted(wide[t.index(xp)])
         if t.spread is not None:
             losses = losses - (wide * t.spread).sum(axis=t.axis)
         losses = t.masked(xp, losses)
@@ -112,13 +116,13 @@ class NllLossGrad(Node):
         each = -widened(g)
         if t.reduction == "mean":
             each = each / t.total(xp, each.dtype)
-        each = t.masked(xp, xp.broadcast_to(each, t.index[t.axis].shape))
+        each = t.masked(xp, xp.broadcast_to(each, t.classes.shape))
         if t.spread is None:
             gx = xp.zeros(t.shape, g.dtype)
-            gx[t.index] = t.weighted(each)
+            gx[t.index(xp)] = t.weighted(each)
         else:
             gx = xp.expand_dims(each, t.axis) * xp.broadcast_to(t.spread, t.shape)
-            gx[t.index] += t.weighted(each)  # every element is one target's, so that none is added to twice
+            gx[t.index(xp)] += t.weighted(each)  # every element is one target's, so that none is added to twice
         return rounded(gx, g.dtype)
 
     def backward(self, gg: Tensor) -> Tensor:

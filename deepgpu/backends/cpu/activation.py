@@ -19,6 +19,9 @@ WORTH = 1 << 15
 
 KERNEL_DTYPES = np.dtype(np.float32), np.dtype(np.float64)
 
+RELU = {dtype: (dtype.type(0), dtype.type(np.nan)) for dtype in KERNEL_DTYPES}
+"""The limits of ReLU, made once: NumPy takes a while to make a scalar."""
+
 
 @functools.cache
 def _kernels() -> Any:
@@ -30,40 +33,44 @@ def _kernels() -> Any:
 
 def relu(x: Array) -> Array:
     """See :meth:`deepgpu.backends.base.Backend.relu`."""
-    return composed.relu(np, x) if x.dtype not in KERNEL_DTYPES else _clamp(x, 0, np.nan)
+    limits = RELU.get(x.dtype)
+    return composed.relu(np, x) if limits is None else _clamp(x, *limits)
 
 
 def relu_backward(gy: Array, y: Array) -> Array:
     """See :meth:`deepgpu.backends.base.Backend.relu_backward`."""
-    if y.dtype not in KERNEL_DTYPES or gy.dtype != y.dtype:
+    limits = RELU.get(y.dtype)
+    if limits is None or gy.dtype != y.dtype:
         return composed.relu_backward(np, gy, y)
-    return _clamp_backward(gy, y, 0, np.nan)
+    return _clamp_backward(gy, y, *limits)
 
 
 def hardtanh(x: Array, low: float, high: float) -> Array:
     """See :meth:`deepgpu.backends.base.Backend.hardtanh`."""
-    return composed.hardtanh(np, x, low, high) if x.dtype not in KERNEL_DTYPES else _clamp(x, low, high)
+    if x.dtype not in KERNEL_DTYPES:
+        return composed.hardtanh(np, x, low, high)
+    return _clamp(x, x.dtype.type(low), x.dtype.type(high))
 
 
 def hardtanh_backward(gy: Array, y: Array, low: float, high: float) -> Array:
     """See :meth:`deepgpu.backends.base.Backend.hardtanh_backward`."""
     if y.dtype not in KERNEL_DTYPES or gy.dtype != y.dtype:
         return composed.hardtanh_backward(np, gy, y, low, high)
-    return _clamp_backward(gy, y, low, high)
+    return _clamp_backward(gy, y, y.dtype.type(low), y.dtype.type(high))
 
 
-def _clamp(x: Array, low: float, high: float) -> Array:
+def _clamp(x: Array, low: Any, high: Any) -> Array:
+    """The elements limited to scalars of their dtype."""
     y = memory.empty_like(x)
     tasks = parts(x.size, WORTH)
-    _kernels().clamp(tasks, _flat(x, y), y.ravel("K"), x.dtype.type(low), x.dtype.type(high), tasks)
+    _kernels().clamp(tasks, _flat(x, y), y.ravel("K"), low, high, tasks)
     return y
 
 
-def _clamp_backward(gy: Array, y: Array, low: float, high: float) -> Array:
+def _clamp_backward(gy: Array, y: Array, low: Any, high: Any) -> Array:
     gx = memory.empty_like(y)
     tasks = parts(y.size, WORTH)
-    limits = y.dtype.type(low), y.dtype.type(high)
-    _kernels().clamp_backward(tasks, _flat(gy, gx), _flat(y, gx), gx.ravel("K"), *limits, tasks)
+    _kernels().clamp_backward(tasks, _flat(gy, gx), _flat(y, gx), gx.ravel("K"), low, high, tasks)
     return gx
 
 

@@ -10,6 +10,7 @@ its memory is free for the next.
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 from collections import OrderedDict
@@ -29,11 +30,8 @@ ALIGNMENT = 64
 
 def empty(shape: Sequence[int], dtype: Any) -> Array:
     """An array of undefined values, C-contiguous, of which no page need be fresh."""
-    dtype = np.dtype(dtype)
-    size = math.prod(shape) * dtype.itemsize
-    if size < WORTH:
-        return np.empty(shape, dtype)
-    return np.ndarray(shape, dtype, buffer=_pool.take(size))
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    return np.empty(shape, dtype) if size < WORTH else np.ndarray(shape, dtype, _pool.take(size))
 
 
 def empty_like(x: Array, dtype: Any = None) -> Array:
@@ -91,13 +89,13 @@ class _Pool:
         size = _rounded(size)
         with self._lock:
             waiting = self._idle.get(size)
-            if waiting:
-                memory = waiting.pop()
+            memory = waiting.pop() if waiting else None
+            if memory is not None:
                 self.idle -= size
-            else:
-                memory = None
             self.used += size
-            self.peak, self.most = max(self.peak, self.used), max(self.most, self.used)
+            if self.used > self.peak:
+                self.peak = self.used
+                self.most = max(self.most, self.peak)
         if memory is None:
             memory = self._fresh(size)
         block = memory.view(_Block)
@@ -118,7 +116,10 @@ class _Pool:
         with self._lock:
             self.used -= size
             self.idle += size
-            self._idle.setdefault(size, []).append(memory)
+            waiting = self._idle.get(size)
+            if waiting is None:
+                waiting = self._idle[size] = []
+            waiting.append(memory)
             self._idle.move_to_end(size)
             while self.idle > self.most:  # what one step needs is enough
                 oldest, waiting = next(iter(self._idle.items()))
@@ -138,6 +139,7 @@ class _Pool:
             return {"allocated": self.used, "peak": self.peak, "reserved": self.used + self.idle}
 
 
+@functools.lru_cache(maxsize=1024)
 def _rounded(size: int) -> int:
     """Up to one of eight sizes between two powers of two: arrays of about the same size share memory in turn."""
     step = 1 << max(size.bit_length() - 4, 12)

@@ -30,6 +30,14 @@ def _kernels() -> Any:
     return optim
 
 
+@functools.cache
+def _address() -> Any:
+    """The function that says where an array's data begin, in a sixth of the time that ``ctypes`` takes."""
+    from deepgpu.kernels.jit.workspace import address
+
+    return address
+
+
 def sgd_step(
     params: Sequence[Array],
     grads: Sequence[Array],
@@ -129,6 +137,7 @@ def _batches(arrays: Sequence[Sequence[Array]]) -> tuple[list[_Batch], list[int]
     """Parameters in batches, and the indices of those that no kernel takes: half types, gaps, odd states."""
     batches = {dtype: _Batch(dtype) for dtype in DTYPES}
     others = []
+    address = _address()
     for i, (param, grad, *states) in enumerate(zip(*arrays, strict=True)):
         batch = batches.get(param.dtype)
         if batch is None or not is_dense(param) or not all(_alike(state, param) for state in states):
@@ -139,7 +148,7 @@ def _batches(arrays: Sequence[Sequence[Array]]) -> tuple[list[_Batch], list[int]
             laid_out[...] = grad
             grad = laid_out
             batch.alive.append(grad)
-        batch.addresses.append([array.ctypes.data for array in (param, grad, *states)])
+        batch.addresses.append([address(array) for array in (param, grad, *states)])
         batch.sizes.append(param.size)
     return [batch for batch in batches.values() if batch.sizes], others
 

@@ -104,9 +104,10 @@ class Members:
         return own.get("_parameters", {}), own.get("_buffers", {}), own.get("_modules", {})
 
     def __getattr__(self, name: str) -> Any:
-        for table in self._tables():
-            if name in table:
-                return table[name]
+        own = self.__dict__
+        for table in ("_parameters", "_buffers", "_modules"):
+            if table in own and name in own[table]:
+                return own[table][name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:
