@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -14,16 +14,15 @@ class Version:
     def __init__(self) -> None:
         self.count = 0
         self.pinned = False  # whether the memory may be seen and written to from outside
-        self.waiting: list[Callable[[], Any]] = []
+        self.waiting: Sequence[Callable[[], Any]] = ()
 
     def wait(self, reader: Callable[[], Any]) -> None:
         """Remember a weak reference to a tensor that will yet be computed from this memory."""
-        self.waiting = [r for r in self.waiting if r() is not None]
-        self.waiting.append(reader)
+        self.waiting = [*[r for r in self.waiting if r() is not None], reader]
 
     def settle(self) -> None:
         """Have everything computed that waits, because the memory is about to be modified."""
-        waiting, self.waiting = self.waiting, []
+        waiting, self.waiting = self.waiting, ()
         for reader in waiting:
             t = reader()
             if t is not None:

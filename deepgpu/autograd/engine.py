@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepgpu.autograd import anomaly
-from deepgpu.autograd.grad_mode import set_grad_enabled
+from deepgpu.autograd.grad_mode import state
 from deepgpu.autograd.node import Node
 from deepgpu.backends.layout import is_dense
 from deepgpu.backends.sharing import has_references, is_sole
@@ -64,7 +64,8 @@ def run(
         else:
             slots[nr] = before + grad
 
-    with set_grad_enabled(create_graph):
+    recorded, state.enabled = state.enabled, create_graph
+    try:
         for root, start in zip(roots, grads, strict=True):
             made_by = _edge(root)
             if useful is None or made_by[0] in useful:
@@ -104,6 +105,8 @@ def run(
             elif (id(leaf), 0) in targets:
                 captured[id(leaf), 0] = total
             del total
+    finally:
+        state.enabled = recorded
     return captured
 
 

@@ -95,6 +95,7 @@ class Node:
 
     def __call__(self, *inputs: Any) -> Any:
         backend = None
+        fuses = self.fuses
         recording = False
         arrays = []
         for x in inputs:
@@ -107,7 +108,7 @@ class Node:
                     if backend is not None:
                         return self(*_on_one_device(self, inputs))
                     backend = x._backend
-                arrays.append(x.recipe if self.fuses and type(x) is Pending else x._data)
+                arrays.append(x.recipe if fuses and type(x) is Pending else x._data)
             else:
                 arrays.append(x)
         assert backend is not None

@@ -13,6 +13,7 @@ state in a context variable, which belongs to the running thread or task: here i
 from __future__ import annotations
 
 import contextvars
+import functools
 
 import numpy as np
 
@@ -27,9 +28,8 @@ def _find() -> tuple[contextvars.ContextVar, object]:
 
 
 _variable, _ignoring = _find()
+
+ignore = functools.partial(_variable.set, _ignoring)
+"""Let NumPy report nothing until :data:`restore` is given what this returns."""
+
 restore = _variable.reset
-
-
-def ignore() -> contextvars.Token:
-    """Let NumPy report nothing until :func:`restore` is given what this returns."""
-    return _variable.set(_ignoring)

@@ -32,7 +32,7 @@ def dimensions(dim: Any, ndim: int, op: str) -> tuple[int, ...]:
     """A dimension, several, or None for all of them, counted from the front."""
     if dim is None:
         return tuple(range(ndim))
-    if isinstance(dim, Sequence):
+    if not isinstance(dim, int) and isinstance(dim, Sequence):
         if not dim:
             return tuple(range(ndim))
         found = tuple([dimension(d, ndim, op) for d in dim])

@@ -9,11 +9,13 @@ from typing import Any
 
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
+from deepgpu.backends.precision import rounded
 from deepgpu.errors import takes
 from deepgpu.ops.assign import assign
 from deepgpu.ops.cast import cast
 from deepgpu.ops.dims import dimension, dimensions
 from deepgpu.ops.op import op
+from deepgpu.ops.shape import Expand
 from deepgpu.tensor import Tensor, method
 
 
@@ -32,9 +34,10 @@ class Reduction(Node):
 
     def spread(self, y: Tensor, shape: tuple[int, ...]) -> Tensor:
         """A tensor of the result's shape, broadcast back to the input's."""
-        if not self.keepdim and self.dims:
+        leading = builtins.max(self.dims, default=-1) < len(self.dims)  # then broadcasting adds them by itself
+        if not self.keepdim and not leading:
             y = y.reshape([1 if i in self.dims else s for i, s in enumerate(shape)])
-        return y.expand(shape)
+        return Expand(shape)(y)
 
 
 class Sum(Reduction):
@@ -42,8 +45,7 @@ class Sum(Reduction):
 
     def forward(self, x: Any) -> Any:
         self.shape = x.shape
-        out = x.sum(axis=self.dims, dtype=accumulator(x.dtype), keepdims=self.keepdim)
-        return out.astype(x.dtype, copy=False)
+        return rounded(x.sum(axis=self.dims, dtype=accumulator(x.dtype), keepdims=self.keepdim), x.dtype)
 
     def backward(self, g: Tensor) -> Tensor:
         return self.spread(g, self.shape)
@@ -56,7 +58,7 @@ class Mean(Reduction):
         self.shape = x.shape
         self.count = math.prod([x.shape[d] for d in self.dims])
         total = x.sum(axis=self.dims, dtype=accumulator(x.dtype), keepdims=self.keepdim)
-        return (total / total.dtype.type(self.count)).astype(x.dtype, copy=False)  # the mean of nothing is NaN
+        return rounded(total / total.dtype.type(self.count), x.dtype)  # the mean of nothing is NaN
 
     def backward(self, g: Tensor) -> Tensor:
         return self.spread(g / builtins.max(self.count, 1), self.shape)

@@ -64,12 +64,10 @@ class Expand(Node):
         return self.xp.lib.stride_tricks.as_strided(x, self.shape, self._strides(x))
 
     def _strides(self, x: Any) -> tuple[int, ...]:
-        added = len(self.shape) - x.ndim
-        kept = [
-            0 if size == 1 and self.shape[added + i] != 1 else stride
-            for i, (size, stride) in enumerate(zip(x.shape, x.strides, strict=True))
-        ]
-        return (*[0] * added, *kept)
+        strides = [0] * (len(self.shape) - x.ndim)  # of the dimensions added in front
+        for size, stride in zip(x.shape, x.strides, strict=True):
+            strides.append(0 if size == 1 and self.shape[len(strides)] != 1 else stride)
+        return tuple(strides)
 
     def backward(self, g: Tensor) -> Tensor:
         added = len(self.shape) - len(self.source)

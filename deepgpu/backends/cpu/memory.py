@@ -66,15 +66,18 @@ def reset_peak() -> None:
 class _Memory(np.ndarray):
     """Memory of the pool. (NumPy makes the base of a base its base, but only as far as the class is the same.)"""
 
+    __slots__ = ()
+
 
 class _Block(np.ndarray):
     """A piece of memory while an array uses it."""
 
-    owner = False  # views of a block are not blocks
+    __slots__ = ()
 
     def __del__(self) -> None:
-        if self.owner and _pool is not None:  # at the interpreter's end this module goes before its last arrays
-            _pool.give(self.base)
+        memory = self.base  # of a view of a block it is that block
+        if type(memory) is _Memory and _pool is not None:  # at the interpreter's end modules go before the last arrays
+            _pool.give(memory)
 
 
 class _Pool:
@@ -98,9 +101,7 @@ class _Pool:
                 self.most = max(self.most, self.peak)
         if memory is None:
             memory = self._fresh(size)
-        block = memory.view(_Block)
-        block.owner = True
-        return block
+        return memory.view(_Block)
 
     def _fresh(self, size: int) -> Array:
         try:
