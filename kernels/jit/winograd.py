@@ -1,21 +1,23 @@
-"""3x3 convolutions with stride 1: Winograd's F(4x4, 3x3), which needs 36 multiplications where a direct sum needs 144.
+"""3x3 convolutions with stride 1 or 2 by Winograd's algorithm, with fewer multiplications than a direct sum needs.
 
-The transforms and why they work are in :mod:`.winograd_transforms`. Here they are put around the products such that
-the values, 2.25 times as many as pixels, never leave the cache:
+The schemes and why they work are in :mod:`.winograd_schemes`. F(4x4, 3x3), for one, needs 36 multiplications in place
+of 144. Here the transforms are put around the products such that the values, 2.25 times as many as pixels, never leave
+the cache:
 
-- *Many tiles* (``_many_tiles``): a thread takes a block of tiles, transforms it (``V``), multiplies the 36 matrices by
-  the transformed weights (``M = V U``) and transforms the products back, all in its L2. ``U`` is read from L3 for every
-  block, so a block has as many tiles as fit.
+- *Many tiles* (``_many_tiles``): a thread takes a block of tiles, transforms it (``V``), multiplies the matrix of each
+  point by the transformed weights (``M = V U``) and transforms the products back, all in its L2. ``U`` is read from L3
+  for every block, so a block has as many tiles as fit.
 - *Few tiles, many channels* (``_few_tiles``): here ``U`` is the largest array, and writing it to memory would cost more
   than the products. All tiles are transformed first; then a thread transforms 64 x 64 filters in its L2, uses them for
   all tiles, and drops them.
 
-The gradient with respect to the input is a convolution of ``gy`` with the filters turned round. That with respect to
-the weight is in :mod:`.winograd_wgrad`.
+The gradient with respect to the input is a convolution of ``gy`` with the filters turned round; with stride 2 each
+pixel of ``gy`` makes four of it. That with respect to the weight is in :mod:`.winograd_wgrad`.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,12 +29,13 @@ from .finish import NOTHING, Epilogue, Finish, finish_of
 from .gemm import LINE, TILE_ROWS, WIDTH, multiply
 from .parallel import parallel_for
 from .vector import LANES, take
+from .winograd_schemes import LARGEST, STRIDED, STRIDED_BACK, saving, scheme_of
 from .winograd_tiles import apart, read_x, tiles_of, write_y
-from .winograd_transforms import POINTS, filter_tile
+from .winograd_transforms import filter_tile
 from .winograd_wgrad import SHARE, SHARE_ROW, all_x_tiles, wgrad
 from .workspace import address, counter, workspace, zeros
 
-__all__ = ["dgrad", "fprop", "wgrad"]
+__all__ = ["dgrad", "fprop", "saving", "wgrad"]
 
 Array = Any
 
@@ -40,12 +43,13 @@ MANY_TILES = 64
 """Above, the weights are transformed once and kept."""
 
 BLOCK = {4: 24, 8: 24, 16: 40}[LANES]
-"""Tiles in a block, about: V and M of 64 channels have 0.4 MiB with AVX2, whose machines have 0.5 MiB of L2."""
+"""Tiles of 36 points in a block, about: V and M of 64 channels have 0.5 MiB with AVX2, as has the L2 there."""
 
 
 class Weights(NamedTuple):
     """3x3 filters to transform. Address in bytes, strides in floats."""
 
+    scheme: int
     address: int
     lane: int  # from one output channel to the next; whole vectors of them
     step: int  # from one input channel to the next
@@ -56,8 +60,8 @@ class Problem(NamedTuple):
     """What else the kernels must know. Addresses in bytes, sizes in floats."""
 
     bias: int  # whole panels
-    u: int  # transformed weights (36, panel, C, WIDTH)
-    v: int  # transformed tiles (C / 64, 36, tiles, 64), where all of them are kept
+    u: int  # transformed weights (points, panel, C, WIDTH)
+    v: int  # transformed tiles (C / 64, points, tiles, 64), where all of them are kept
     block: int  # tiles in a block
     share: int  # output channels whose products are in cache together, whole panels
     scratch: int  # of all workers
@@ -69,7 +73,7 @@ class Problem(NamedTuple):
 def _transform_weights(weights, n, c, to, points_apart):
     """Transform ``LANES`` filters, from output channel ``n`` on, of input channel ``c``."""
     source = weights.address + 4 * (n * weights.lane + c * weights.step)
-    filter_tile(source, weights.lane, weights.turned, to, points_apart)
+    filter_tile(weights.scheme, source, weights.lane, weights.turned, to, points_apart)
 
 
 @parallel_for
@@ -86,14 +90,14 @@ def _pack_weights(item, weights, u, channels, y_channels):
 @parallel_for
 def _many_tiles(worker, tiles, p, ending):
     """Take blocks of tiles: transform, multiply, transform back."""
-    table = np.empty(POINTS, np.int64)
+    table = np.empty(LARGEST, np.int64)
     channels, y_channels = tiles.x_channels, tiles.y_channels
     panels = (y_channels + WIDTH - 1) // WIDTH
     v_row, m_row = (channels + LANES - 1) // LANES * LANES + 16, p.share + 16
     v_apart, m_apart, u_apart = apart(p.block * v_row), apart(p.block * m_row), apart(panels * channels * WIDTH)
     v = p.scratch + 4 * worker * p.scratch_size
-    m = v + 4 * POINTS * v_apart
-    nowhere = m + 4 * POINTS * m_apart
+    m = v + 4 * tiles.points * v_apart
+    nowhere = m + 4 * tiles.points * m_apart
     while True:
         first = take(p.counter) * p.block
         if first >= tiles.number:
@@ -103,7 +107,7 @@ def _many_tiles(worker, tiles, p, ending):
             read_x(tiles, first + t, 0, channels, v + 4 * t * v_row, v_apart, table)
         for channel in range(0, y_channels, p.share):
             share = min(p.share, y_channels - channel)
-            for point in range(POINTS):
+            for point in range(tiles.points):
                 a = v + 4 * point * v_apart
                 for n in range(0, share, WIDTH):
                     u = p.u + 4 * (point * u_apart + (channel + n) * channels)
@@ -117,12 +121,12 @@ def _many_tiles(worker, tiles, p, ending):
 @parallel_for
 def _few_tiles(worker, tiles, weights, p, ending):
     """Take 64 output channels, and go through their filters 64 x 64 at a time."""
-    table = np.empty(POINTS, np.int64)
+    table = np.empty(LARGEST, np.int64)
     number = tiles.number
     v_apart, u_apart = apart(number * SHARE_ROW), apart(SHARE * SHARE)
     m = p.scratch + 4 * worker * p.scratch_size
-    u = m + 4 * POINTS * v_apart
-    nowhere = u + 4 * POINTS * u_apart
+    u = m + 4 * tiles.points * v_apart
+    nowhere = u + 4 * tiles.points * u_apart
     while True:
         y_channel = take(p.counter) * SHARE
         if y_channel >= tiles.y_channels:
@@ -134,8 +138,8 @@ def _few_tiles(worker, tiles, weights, p, ending):
                 for n in range(0, y_channels, LANES):
                     to = u + 4 * ((n // WIDTH * SHARE + c) * WIDTH + n % WIDTH)
                     _transform_weights(weights, y_channel + n, channel + c, to, u_apart)
-            for point in range(POINTS):
-                a = p.v + 4 * (channel // SHARE * POINTS + point) * v_apart
+            for point in range(tiles.points):
+                a = p.v + 4 * (channel // SHARE * tiles.points + point) * v_apart
                 for n in range(0, y_channels, WIDTH):
                     b, c = u + 4 * (point * u_apart + n * SHARE), m + 4 * (point * v_apart + n)
                     start, start_row = (tiles.zeros, 0) if channel == 0 else (c, SHARE_ROW)
@@ -148,14 +152,17 @@ def _few_tiles(worker, tiles, weights, p, ending):
 def fprop(x: Array, w: Array, bias: Array | None, y: Array, conv: Geometry, epilogue: Epilogue | None = None) -> None:
     """Write ``x * w + bias`` into ``y``, and finish it."""
     w = _whole_vectors(w, 0)
-    _convolve(x, w, Weights(address(w), 9 * w.shape[1], 9, 0), bias, finish_of(y, epilogue), y, conv.padding)
+    weights = Weights(scheme_of(conv.stride, y.shape[1:3]), address(w), 9 * w.shape[1], 9, 0)
+    _convolve(x, w, weights, bias, finish_of(y, epilogue), y, conv.padding)
 
 
 def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
     """Write the gradient with respect to the input into ``gx``."""
     w = _whole_vectors(w, 1)
-    padding = 2 - conv.padding[0], 2 - conv.padding[1]
-    _convolve(gy, w, Weights(address(w), 9, 9 * w.shape[1], 1), None, NOTHING, gx, padding)
+    scheme, padding = scheme_of(conv.stride, gx.shape[1:3]), (2 - conv.padding[0], 2 - conv.padding[1])
+    if scheme == STRIDED:
+        scheme, padding = STRIDED_BACK, (0, 0)
+    _convolve(gy, w, Weights(scheme, address(w), 9, 9 * w.shape[1], 1), None, NOTHING, gx, padding)
 
 
 def _whole_vectors(w: Array, axis: int) -> Array:
@@ -171,8 +178,8 @@ def _convolve(
     x: Array, w: Array, weights: Weights, bias: Array | None, ending: Finish, y: Array, padding: tuple[int, int]
 ) -> None:
     """One convolution; ``w`` holds the memory of ``weights``."""
-    workers, tiles = get_num_threads(), tiles_of(x, y, padding)
-    c, k = x.shape[3], y.shape[3]
+    workers, tiles = get_num_threads(), tiles_of(weights.scheme, x, y, padding)
+    c, k, points = x.shape[3], y.shape[3], tiles.points
     panels = -(-k // WIDTH)
     shift = zeros(panels * WIDTH)
     if bias is not None:
@@ -180,27 +187,29 @@ def _convolve(
         shift[:k] = bias
     if tiles.number <= MANY_TILES and c * k >= 128 * 128:
         row = apart(tiles.number * SHARE_ROW)
-        v = workspace("values", -(-c // SHARE) * POINTS * row)
-        scratch = workspace("scratch", workers, POINTS * (row + apart(SHARE * SHARE)) + k + LINE)
+        v = workspace("values", -(-c // SHARE) * points * row)
+        scratch = workspace("scratch", workers, points * (row + apart(SHARE * SHARE)) + k + LINE)
         p = Problem(address(shift), 0, address(v), 0, 0, address(scratch), scratch.shape[1], counter())
         all_x_tiles(-(-c // SHARE) * 8, tiles, p.v)
         _few_tiles(workers, tiles, weights, p, ending)
         return
-    share, block = min(panels * WIDTH, 256), _block(tiles.number, workers)
-    u = workspace("values", POINTS * apart(panels * c * WIDTH))
-    size = POINTS * (apart(block * (c + LANES + 16)) + apart(block * (share + 16))) + k + LINE
+    share, block = min(panels * WIDTH, 256), _block(points, tiles.number, workers)
+    u = workspace("values", points * apart(panels * c * WIDTH))
+    size = points * (apart(block * (c + LANES + 16)) + apart(block * (share + 16))) + k + LINE
     scratch = workspace("scratch", workers, size)
     p = Problem(address(shift), address(u), 0, block, share, address(scratch), scratch.shape[1], counter())
     _pack_weights(panels * 8, weights, p.u, c, k)
     _many_tiles(workers, tiles, p, ending)
 
 
-def _block(tiles: int, workers: int) -> int:
-    """Tiles in a block: about ``BLOCK``, and such that the threads end together."""
+@functools.lru_cache(maxsize=1024)
+def _block(points: int, tiles: int, workers: int) -> int:
+    """Tiles in a block: about ``BLOCK`` of 36 points, and such that the threads end together."""
+    usual = BLOCK * LARGEST // points
 
     def cost(block: int) -> float:
         blocks = -(-tiles // block)
         rounds = -(-blocks // workers)
         return rounds * (block // TILE_ROWS * TILE_ROWS + block % TILE_ROWS * 1.3 + 3)
 
-    return min(range(BLOCK * 2 // 3 // 4 * 4, BLOCK * 4 // 3 + 1, 2), key=cost)
+    return min(range(usual * 2 // 3 // 4 * 4, usual * 4 // 3 + 1, 2), key=cost)

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 from .compile import kernel
 from .finish import finish
 from .vector import LANES
+from .winograd_schemes import SCHEMES
 from .winograd_transforms import (
-    INPUT,
-    OUTPUT,
     gradient_tile_at_border,
     gradient_tile_inside,
     input_tile_at_border,
@@ -30,11 +29,16 @@ Array = Any
 class Tiles(NamedTuple):
     """Two images, one of which is convolved to the other, cut into tiles. Addresses in bytes, sizes in floats."""
 
-    x: int  # (N, x_height, x_width, x_channels), read 6x6 pixels at a time
+    scheme: int
+    points: int  # in a tile
+    pixels: int  # of x in a tile, each way
+    step: int  # pixels of x from one tile to the next
+    outputs: int  # pixels of y in a tile, each way
+    x: int  # (N, x_height, x_width, x_channels)
     x_height: int
     x_width: int
     x_channels: int
-    y: int  # (N, y_height, y_width, y_channels), written or read 4x4 pixels at a time
+    y: int  # (N, y_height, y_width, y_channels)
     y_height: int
     y_width: int
     y_channels: int
@@ -46,11 +50,13 @@ class Tiles(NamedTuple):
     zeros: int  # a pixel of zeros, of either image
 
 
-def tiles_of(x: Array, y: Array, padding: tuple[int, int]) -> Tiles:
+def tiles_of(scheme: int, x: Array, y: Array, padding: tuple[int, int]) -> Tiles:
     """The tiles of ``x (N, H, W, C)`` and of ``y (N, P, Q, K)``, to which it is convolved with this padding."""
-    down, across = -(-y.shape[1] // OUTPUT), -(-y.shape[2] // OUTPUT)
+    pixels, step, points, outputs, *_ = SCHEMES[scheme]
+    down, across = -(-y.shape[1] // outputs), -(-y.shape[2] // outputs)
     nothing = zeros(max(x.shape[3], y.shape[3]) + LANES)
     return Tiles(
+        *(scheme, points * points, pixels, step, outputs),
         *(address(x), *x.shape[1:]),
         *(address(y), *y.shape[1:]),
         *(-padding[0], -padding[1]),
@@ -61,84 +67,89 @@ def tiles_of(x: Array, y: Array, padding: tuple[int, int]) -> Tiles:
 
 @kernel
 def apart(size):
-    """Floats between the 36 matrices: 192 bytes past a multiple of 4 KiB, so that they do not fight for cache sets."""
+    """Floats between the matrices of two points: 192 bytes past a multiple of 4 KiB, lest they fight for cache sets."""
     return (size + 1023) // 1024 * 1024 + 48
 
 
 @kernel
 def _position(tiles, tile):
-    """Image, and row and column of the first pixel of ``y``."""
+    """Image, and row and column among its tiles."""
     n, rest = divmod(tile, tiles.down * tiles.across)
     i, j = divmod(rest, tiles.across)
-    return n, i * OUTPUT, j * OUTPUT
+    return n, i, j
 
 
 @kernel
 def read_x(tiles, tile, channel, channels, to, points_apart, table):
-    """Transform some channels of one 6x6 tile of x; what is outside the image is zero."""
+    """Transform some channels of one tile of x; what is outside the image is zero."""
     n, i, j = _position(tiles, tile)
-    h, w, height, width, pixel = i + tiles.first_h, j + tiles.first_w, tiles.x_height, tiles.x_width, tiles.x_channels
+    h, w, size = i * tiles.step + tiles.first_h, j * tiles.step + tiles.first_w, tiles.pixels
+    height, width, pixel = tiles.x_height, tiles.x_width, tiles.x_channels
     corner = tiles.x + 4 * (((n * height + h) * width + w) * pixel + channel)
     done = 0
-    if h >= 0 and w >= 0 and h + INPUT <= height and w + INPUT <= width:
+    if h >= 0 and w >= 0 and h + size <= height and w + size <= width:
         while done + LANES <= channels:
-            input_tile_inside(corner + 4 * done, width * pixel, pixel, to + 4 * done, points_apart)
+            input_tile_inside(tiles.scheme, corner + 4 * done, width * pixel, pixel, to + 4 * done, points_apart)
             done += LANES
         if done == channels:
             return
-    for r in range(INPUT):
-        for s in range(INPUT):
+    for r in range(size):
+        for s in range(size):
             inside = 0 <= h + r < height and 0 <= w + s < width
-            table[INPUT * r + s] = corner + 4 * (r * width + s) * pixel if inside else tiles.zeros
+            table[size * r + s] = corner + 4 * (r * width + s) * pixel if inside else tiles.zeros
     while done < channels:
-        input_tile_at_border(table.ctypes.data, done, channels - done, to + 4 * done, points_apart)
+        input_tile_at_border(tiles.scheme, table.ctypes.data, done, channels - done, to + 4 * done, points_apart)
         done += LANES
 
 
 @kernel
 def read_gy(tiles, tile, channel, channels, to, points_apart, table):
-    """Transform some channels of one 4x4 tile of a gradient ``y``."""
+    """Transform some channels of one tile of a gradient ``y``."""
     n, i, j = _position(tiles, tile)
+    size = tiles.outputs
+    i, j = i * size, j * size
     height, width, pixel = tiles.y_height, tiles.y_width, tiles.y_channels
     corner = tiles.y + 4 * (((n * height + i) * width + j) * pixel + channel)
     done = 0
-    if i + OUTPUT <= height and j + OUTPUT <= width:
+    if i + size <= height and j + size <= width:
         while done + LANES <= channels:
-            gradient_tile_inside(corner + 4 * done, width * pixel, pixel, to + 4 * done, points_apart)
+            gradient_tile_inside(tiles.scheme, corner + 4 * done, width * pixel, pixel, to + 4 * done, points_apart)
             done += LANES
         if done == channels:
             return
-    for r in range(OUTPUT):
-        for s in range(OUTPUT):
+    for r in range(size):
+        for s in range(size):
             inside = i + r < height and j + s < width
-            table[OUTPUT * r + s] = corner + 4 * (r * width + s) * pixel if inside else tiles.zeros
+            table[size * r + s] = corner + 4 * (r * width + s) * pixel if inside else tiles.zeros
     while done < channels:
-        gradient_tile_at_border(table.ctypes.data, done, channels - done, to + 4 * done, points_apart)
+        gradient_tile_at_border(tiles.scheme, table.ctypes.data, done, channels - done, to + 4 * done, points_apart)
         done += LANES
 
 
 @kernel
 def write_y(tiles, tile, channel, channels, products, points_apart, bias, ending, table, nowhere):
-    """Transform the products of one tile to 4x4 pixels of ``y``, and finish them; those outside go ``nowhere``."""
+    """Transform the products of one tile to pixels of ``y``, and finish them; those outside go ``nowhere``."""
     n, i, j = _position(tiles, tile)
+    size = tiles.outputs
+    i, j = i * size, j * size
     height, width, pixel = tiles.y_height, tiles.y_width, tiles.y_channels
     corner = tiles.y + 4 * (((n * height + i) * width + j) * pixel + channel)
-    rows, columns = min(OUTPUT, height - i), min(OUTPUT, width - j)
+    rows, columns = min(size, height - i), min(size, width - j)
     bias, done = bias + 4 * channel, 0
-    if rows == columns == OUTPUT:
+    if rows == columns == size:
         while done + LANES <= channels:
             at = 4 * done
-            output_tile_inside(products + at, points_apart, bias + at, corner + at, width * pixel, pixel)
+            output_tile_inside(tiles.scheme, products + at, points_apart, bias + at, corner + at, width * pixel, pixel)
             done += LANES
     if done < channels:
-        for r in range(OUTPUT):
-            for s in range(OUTPUT):
+        for r in range(size):
+            for s in range(size):
                 inside = r < rows and s < columns
-                table[OUTPUT * r + s] = corner + 4 * (r * width + s) * pixel if inside else nowhere
+                table[size * r + s] = corner + 4 * (r * width + s) * pixel if inside else nowhere
     while done < channels:
         at = 4 * done
         rest = channels - done
-        output_tile_at_border(products + at, points_apart, bias + at, table.ctypes.data, done, rest)
+        output_tile_at_border(tiles.scheme, products + at, points_apart, bias + at, table.ctypes.data, done, rest)
         done += LANES
     if ending.wanted:
         for r in range(rows):

@@ -1,6 +1,6 @@
-"""The weight gradient of 3x3 convolutions with stride 1, by Winograd's F(3x3, 4x4).
+"""The weight gradient of 3x3 convolutions with stride 1 or 2, by Winograd's algorithm: see :mod:`.winograd_schemes`.
 
-``gw = G^T [sum over tiles of (A gy A^T) * (B^T x B)] G``: for each of the 36 points a product of all channels of the
+``gw = G^T [sum over tiles of (A gy A^T) * (B^T x B)] G``: for each point a product of all channels of the
 transformed ``x`` by all of the transformed ``gy``, summed over the tiles, and one transform of the sums at the end.
 
 A thread takes 64 x 64 filters, whose sums fit in its L2. With many tiles, it transforms them block by block, and if
@@ -20,8 +20,9 @@ from .conv import Geometry
 from .gemm import LINE, WIDTH, multiply_transposed
 from .parallel import parallel_for
 from .vector import LANES, take
+from .winograd_schemes import LARGEST, scheme_of
 from .winograd_tiles import apart, read_gy, read_x, tiles_of
-from .winograd_transforms import POINTS, filter_gradient_tile
+from .winograd_transforms import filter_gradient_tile
 from .workspace import address, counter, workspace
 
 Array = Any
@@ -39,7 +40,7 @@ BLOCK = 48
 class Problem(NamedTuple):
     """What the kernels must know. Addresses in bytes, sizes in floats."""
 
-    v: int  # transformed tiles of x (C / 64, 36, tiles, 64), where all of them are kept
+    v: int  # transformed tiles of x (C / 64, points, tiles, 64), where all of them are kept
     m: int  # of gy
     gw: int  # gradients (splits, K in whole vectors, C, 3, 3)
     splits: int  # parts of the tiles
@@ -50,23 +51,23 @@ class Problem(NamedTuple):
 
 @parallel_for
 def all_x_tiles(item, tiles, to):
-    """Transform all tiles of x into ``(channels / 64, 36, tiles, 64)``: an eighth of the tiles of 64 channels."""
-    table = np.empty(POINTS, np.int64)
+    """Transform all tiles of x into ``(channels / 64, points, tiles, 64)``: an eighth of the tiles of 64 channels."""
+    table = np.empty(LARGEST, np.int64)
     channel, part, points_apart = item // 8 * SHARE, item % 8, apart(tiles.number * SHARE_ROW)
     channels = min(SHARE, tiles.x_channels - channel)
     for t in range(tiles.number * part // 8, tiles.number * (part + 1) // 8):
-        at = to + 4 * (channel // SHARE * POINTS * points_apart + t * SHARE_ROW)
+        at = to + 4 * (channel // SHARE * tiles.points * points_apart + t * SHARE_ROW)
         read_x(tiles, t, channel, channels, at, points_apart, table)
 
 
 @parallel_for
 def _all_gy_tiles(item, tiles, to):
     """The same for gy."""
-    table = np.empty(POINTS, np.int64)
+    table = np.empty(LARGEST, np.int64)
     channel, part, points_apart = item // 8 * SHARE, item % 8, apart(tiles.number * SHARE_ROW)
     channels = min(SHARE, tiles.y_channels - channel)
     for t in range(tiles.number * part // 8, tiles.number * (part + 1) // 8):
-        at = to + 4 * (channel // SHARE * POINTS * points_apart + t * SHARE_ROW)
+        at = to + 4 * (channel // SHARE * tiles.points * points_apart + t * SHARE_ROW)
         read_gy(tiles, t, channel, channels, at, points_apart, table)
 
 
@@ -81,8 +82,8 @@ def _few_tiles(worker, tiles, p):
         if i * SHARE >= tiles.x_channels:
             break
         channels, y_channels = min(SHARE, tiles.x_channels - i * SHARE), min(SHARE, tiles.y_channels - j * SHARE)
-        for point in range(POINTS):
-            a, b = p.v + 4 * (i * POINTS + point) * v_apart, p.m + 4 * (j * POINTS + point) * v_apart
+        for point in range(tiles.points):
+            a, b = p.v + 4 * (i * tiles.points + point) * v_apart, p.m + 4 * (j * tiles.points + point) * v_apart
             for n in range(0, y_channels, WIDTH):
                 c = sums + 4 * (point * sums_apart + n)
                 multiply_transposed(a, SHARE_ROW, b + 4 * n, SHARE_ROW, c, SHARE, tiles.zeros, 0, channels, number)
@@ -92,12 +93,12 @@ def _few_tiles(worker, tiles, p):
 @parallel_for
 def _many_tiles(worker, tiles, p):
     """Take 64 x 64 filters and a part of the tiles; the sums stay in L2 while the tiles pass by."""
-    table = np.empty(POINTS, np.int64)
+    table = np.empty(LARGEST, np.int64)
     columns = (tiles.y_channels + SHARE - 1) // SHARE
     sums_apart, v_apart = apart(SHARE * SHARE), apart(BLOCK * SHARE_ROW)
     sums = p.scratch + 4 * worker * p.scratch_size
-    v = sums + 4 * POINTS * sums_apart
-    m = v + 4 * POINTS * v_apart
+    v = sums + 4 * tiles.points * sums_apart
+    m = v + 4 * tiles.points * v_apart
     while True:
         item, split = divmod(take(p.counter), p.splits)
         i, j = divmod(item, columns)
@@ -110,7 +111,7 @@ def _many_tiles(worker, tiles, p):
             for t in range(count):
                 read_x(tiles, first + t, i * SHARE, channels, v + 4 * t * SHARE_ROW, v_apart, table)
                 read_gy(tiles, first + t, j * SHARE, y_channels, m + 4 * t * SHARE_ROW, v_apart, table)
-            for point in range(POINTS):
+            for point in range(tiles.points):
                 a = v + 4 * point * v_apart
                 for n in range(0, y_channels, WIDTH):
                     b, c = m + 4 * (point * v_apart + n), sums + 4 * (point * sums_apart + n)
@@ -121,12 +122,12 @@ def _many_tiles(worker, tiles, p):
 
 @kernel
 def _write_gradients(tiles, p, split, channel, channels, y_channel, y_channels, sums, points_apart):
-    """Transform sums ``(36, channels, SHARE)`` to the gradients of whole vectors of filters."""
+    """Transform sums ``(points, channels, SHARE)`` to the gradients of whole vectors of filters."""
     y_padded = (tiles.y_channels + LANES - 1) // LANES * LANES
     for c in range(channels):
         for n in range(0, y_channels, LANES):
             to = p.gw + 4 * 9 * ((split * y_padded + y_channel + n) * tiles.x_channels + channel + c)
-            filter_gradient_tile(sums + 4 * (c * SHARE + n), points_apart, to, 9 * tiles.x_channels)
+            filter_gradient_tile(tiles.scheme, sums + 4 * (c * SHARE + n), points_apart, to, 9 * tiles.x_channels)
 
 
 @parallel_for
@@ -141,16 +142,17 @@ def _add_parts(item, parts, total):
 
 def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
     """Write the gradient with respect to the weight into ``gw``."""
-    workers, tiles = get_num_threads(), tiles_of(x, gy, conv.padding)
-    c, k = x.shape[3], gy.shape[3]
+    scheme = scheme_of(conv.stride, gy.shape[1:3])
+    workers, tiles = get_num_threads(), tiles_of(scheme, x, gy, conv.padding)
+    c, k, points = x.shape[3], gy.shape[3], tiles.points
     padded = -(-k // LANES) * LANES
     filters = -(-c // SHARE) * -(-k // SHARE)
     few = tiles.number <= 256 and filters >= 4
     splits = 1 if few or filters >= 2 * workers else min(8, tiles.number)
     parts = gw if splits == 1 and padded == k else workspace("parts", splits, padded * c * 9)
-    size = POINTS * (apart(SHARE * SHARE) + (0 if few else 2 * apart(BLOCK * SHARE_ROW))) + LINE
+    size = points * (apart(SHARE * SHARE) + (0 if few else 2 * apart(BLOCK * SHARE_ROW))) + LINE
     scratch = workspace("scratch", workers, size)
-    row = POINTS * apart(tiles.number * SHARE_ROW) if few else 0
+    row = points * apart(tiles.number * SHARE_ROW) if few else 0
     v, m = (workspace(name, -(-n // SHARE) * row) for name, n in (("values", c), ("products", k)))
     p = Problem(
         v=address(v),

@@ -22,6 +22,9 @@ from deepgpu.backends.cpu import batchnorm, memory
 ALGORITHMS = ("winograd", "depthwise", "direct", "im2col")
 """Each is a module of :mod:`deepgpu.kernels.jit`, which explains it."""
 
+WORTH = 1.2
+"""Multiplications that a direct sum must have for one of Winograd's, so that the transforms pay."""
+
 LARGE = 1 << 14
 """Elements from which on threads are worth their start for a copy."""
 
@@ -63,7 +66,7 @@ def algorithm(
         return "im2col"
     channels, filters = x_shape[1], w_shape[0]
     serves = {
-        "winograd": tuple(w_shape[2:]) == (3, 3) and tuple(stride) == tuple(dilation) == (1, 1) and groups == 1,
+        "winograd": _has_scheme(tuple(w_shape[2:]), tuple(stride), tuple(padding), tuple(dilation)) and groups == 1,
         "depthwise": groups == channels == filters,
         "direct": True,
         "im2col": True,
@@ -72,8 +75,15 @@ def algorithm(
     if forced is not None and serves[forced]:
         return forced
     if serves["winograd"] and min(channels, filters) >= 16:  # below, the transforms cost more than they save
-        return "winograd"
+        size = _geometry(stride, padding, dilation, groups).output_size(x_shape[2:], w_shape[2:])
+        if _module("winograd").saving(tuple(stride), size) > WORTH:
+            return "winograd"
     return "depthwise" if serves["depthwise"] else "direct"
+
+
+def _has_scheme(window: Pair, stride: Pair, padding: Pair, dilation: Pair) -> bool:
+    """Whether Winograd's algorithm serves a convolution: 3x3 with stride 1, or stride 2 and the usual padding."""
+    return window == (3, 3) and dilation == (1, 1) and (stride == (1, 1) or (stride == (2, 2) and padding == (1, 1)))
 
 
 @contextlib.contextmanager

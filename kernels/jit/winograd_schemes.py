@@ -1,0 +1,172 @@
+"""The arithmetic of Winograd's convolutions with 3x3 filters: which sums to multiply, in one dimension.
+
+A filter of 3 weights spends 9 multiplications on each output, so 144 on a tile of 4x4. Convolving is multiplying
+polynomials: a filter of 3 weights and a gradient of 4 outputs have a product of degree 5, which is determined by its
+values at 6 points, and values are multiplied point by point: 6 multiplications in place of 12, and 36 in place of 144
+for both dimensions. A correlation is the transpose of that, with the same 6. Getting to the values and back costs
+additions and multiplications by constants, once for each pixel and channel, whereas the multiplications are done for
+each *pair* of channels. (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016)::
+
+    fprop   y  = A^T [ (G w G^T) * (B^T x B) ] A        * point by point
+    wgrad   gw = G^T [ (A gy A^T) * (B^T x B) ] G       the transpose of the above
+
+Here ``B^T``, ``A^T``, ``A``, ``G`` and ``G^T`` are formulas on lists of vectors, with common subexpressions shared;
+they are applied to the columns and then to the rows of a tile. Summed over channels, each point is a matrix product:
+that is where the time goes, in :mod:`.winograd`. The schemes, and what a direct sum has in place of their points:
+
+================ ============ ======== ======= ===============================================================
+scheme           tile of x    points   tile of y
+================ ============ ======== ======= ===============================================================
+``F4``           6x6          36       4x4     144: the points 0, 1, -1, 2, -2 and infinity
+``F2``           4x4          16       2x2     36: 0, 1, -1, infinity; for images of one or two pixels
+``STRIDED``      5x5          25       2x2     36: stride 2. Odd pixels meet two weights: 0, 1, infinity; even ones one
+``STRIDED_BACK`` 3x3 of gy    25       4x4     its gradient: 2.25 weights meet a pixel in the mean, so 36 in all
+================ ============ ======== ======= ===============================================================
+
+The differences of large values cost some precision: the relative error of a layer is 1e-6 .. 5e-6 with ``F4``, with the
+others hardly more than the 2e-7 of a direct sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .vector import Vec
+
+Formula = Callable[[list[Vec]], list[Vec]]
+
+FILTER = 3
+"""Weights each way."""
+
+
+class Scheme(NamedTuple):
+    """A way to convolve; numbers are those of one dimension."""
+
+    pixels: int  # of x in a tile
+    step: int  # pixels of x from one tile to the next
+    points: int
+    outputs: int  # pixels of y in a tile
+    values: Formula  # B^T
+    results: Formula  # A^T
+    filter_values: Formula  # G
+    gradient_values: Formula | None = None  # A
+    filter_gradients: Formula | None = None  # G^T
+
+
+def _f4_values(d: list[Vec]) -> list[Vec]:
+    a, b, c, e = d[4] - 4 * d[2], d[3] - 4 * d[1], d[4] - d[2], d[3] - d[1]
+    return [4 * d[0] + (d[4] - 5 * d[2]), a + b, a - b, c + 2 * e, c - 2 * e, 4 * d[1] + (d[5] - 5 * d[3])]
+
+
+def _f4_results(m: list[Vec]) -> list[Vec]:
+    s, t, u, v = m[1] + m[2], m[3] + m[4], m[1] - m[2], m[3] - m[4]
+    return [m[0] + s + t, u + 2 * v, s + 4 * t, u + 8 * v + m[5]]
+
+
+def _f4_gradient_values(y: list[Vec]) -> list[Vec]:
+    s, t, u, v = y[0] + y[2], y[1] + y[3], y[0] + 4 * y[2], 2 * y[1] + 8 * y[3]
+    return [y[0], s + t, s - t, u + v, u - v, y[3]]
+
+
+def _f4_filter_values(w: list[Vec]) -> list[Vec]:
+    s, u = w[0] + w[2], w[0] + 4 * w[2]
+    return [
+        0.25 * w[0],
+        (-1 / 6) * (s + w[1]),
+        (-1 / 6) * (s - w[1]),
+        (1 / 24) * (u + 2 * w[1]),
+        (1 / 24) * (u - 2 * w[1]),
+        w[2],
+    ]
+
+
+def _f4_filter_gradients(u: list[Vec]) -> list[Vec]:
+    s, t, p, q = u[1] + u[2], u[1] - u[2], u[3] + u[4], u[3] - u[4]
+    return [0.25 * u[0] + (1 / 24) * p - (1 / 6) * s, (1 / 12) * q - (1 / 6) * t, (1 / 6) * (p - s) + u[5]]
+
+
+def _f2_values(d: list[Vec]) -> list[Vec]:
+    return [d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]]
+
+
+def _f2_results(m: list[Vec]) -> list[Vec]:
+    return [m[0] + m[1] + m[2], m[1] - m[2] - m[3]]
+
+
+def _f2_gradient_values(y: list[Vec]) -> list[Vec]:
+    return [y[0], y[0] + y[1], y[0] - y[1], -1 * y[1]]
+
+
+def _f2_filter_values(w: list[Vec]) -> list[Vec]:
+    s, t = 0.5 * (w[0] + w[2]), 0.5 * w[1]
+    return [w[0], s + t, s - t, w[2]]
+
+
+def _f2_filter_gradients(u: list[Vec]) -> list[Vec]:
+    s, t = 0.5 * (u[1] + u[2]), 0.5 * (u[1] - u[2])
+    return [u[0] + s, t, s + u[3]]
+
+
+def _strided_values(d: list[Vec]) -> list[Vec]:
+    return [d[0] - d[2], d[2], d[4] - d[2], d[1], d[3]]
+
+
+def _strided_results(m: list[Vec]) -> list[Vec]:
+    return [m[0] + m[1] + m[3], m[1] + m[2] + m[4]]
+
+
+def _strided_gradient_values(y: list[Vec]) -> list[Vec]:
+    return [y[0], y[0] + y[1], y[1], y[0], y[1]]
+
+
+def _strided_filter_values(w: list[Vec]) -> list[Vec]:
+    return [w[0], w[0] + w[2], w[2], w[1], w[1]]
+
+
+def _strided_filter_gradients(u: list[Vec]) -> list[Vec]:
+    return [u[0] + u[1], u[3] + u[4], u[1] + u[2]]
+
+
+def _strided_back_values(g: list[Vec]) -> list[Vec]:
+    return [g[0] - g[1], g[1], g[2] - g[1], g[0], g[1]]
+
+
+def _strided_back_results(m: list[Vec]) -> list[Vec]:
+    return [m[3], m[0] + m[1], m[4], m[1] + m[2]]
+
+
+SCHEMES = (
+    Scheme(6, 4, 6, 4, _f4_values, _f4_results, _f4_filter_values, _f4_gradient_values, _f4_filter_gradients),
+    Scheme(4, 2, 4, 2, _f2_values, _f2_results, _f2_filter_values, _f2_gradient_values, _f2_filter_gradients),
+    Scheme(
+        *(5, 4, 5, 2, _strided_values, _strided_results),
+        *(_strided_filter_values, _strided_gradient_values, _strided_filter_gradients),
+    ),
+    Scheme(3, 2, 5, 4, _strided_back_values, _strided_back_results, _strided_filter_values),
+)
+F4, F2, STRIDED, STRIDED_BACK = range(len(SCHEMES))
+
+TURNED = (F4, F2, STRIDED_BACK)
+"""Schemes of dgrad, whose filters are turned round by 180 degrees."""
+
+LARGEST = 36
+"""Pixels of the largest tile, of x or y."""
+
+
+def scheme_of(stride: tuple[int, int], size: tuple[int, int]) -> int:
+    """The scheme with the fewest multiplications for images of this height and width."""
+    if stride == (2, 2):
+        return STRIDED
+    return min(F4, F2, key=lambda scheme: _multiplications(scheme, size))
+
+
+def saving(stride: tuple[int, int], size: tuple[int, int]) -> float:
+    """How many times as many multiplications a direct sum needs for images ``y`` of this height and width."""
+    return FILTER * FILTER * size[0] * size[1] / _multiplications(scheme_of(stride, size), size)
+
+
+def _multiplications(scheme: int, size: tuple[int, int]) -> int:
+    """Of one pair of channels, for a whole image."""
+    _, _, points, outputs, *_ = SCHEMES[scheme]
+    return -(-size[0] // outputs) * -(-size[1] // outputs) * points * points
