@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from numpy import generic
 
 from deepgpu import dtypes
 from deepgpu.autograd.grad_mode import enable_grad, state
@@ -254,10 +255,10 @@ class Tensor:
         """How often the memory was modified in place."""
         return 0 if self._version is None else self._version.count
 
-    def _become_view(self, source: Tensor, step: Callable[[Tensor], Tensor]) -> None:
+    def _become_view(self, source: Tensor, step: Callable[[Tensor], Tensor] | None) -> None:
         """Record that this tensor is ``step(source)`` on the same memory."""
         version = self._version = source._shared_version()
-        if not state.enabled:
+        if step is None:
             return  # without recording, a view is only another holder of the memory
         if source._view is None:
             self._view = View(source, (step,), version.count)
@@ -453,7 +454,7 @@ class Size(tuple):
 
 def wrap(array: Any, backend: Backend) -> Tensor:
     """A tensor around a raw array (or around the scalar that NumPy's ufuncs return for 0-d arguments)."""
-    if isinstance(array, np.generic):
+    if isinstance(array, generic):
         array = np.asarray(array)
     t = Tensor.__new__(Tensor)
     t._data = array

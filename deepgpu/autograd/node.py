@@ -75,7 +75,7 @@ class Node:
     hooks: dict[int, Any] | None = None  # output number -> {handle id: function}
     trace: str | None = None  # where the op was created, under anomaly mode
     _saved: list[Any] | None = None
-    _outputs: Sequence[tuple[tuple[int, ...], Any]] = ()  # shape and dtype of each output
+    _outputs: Sequence[Any] = (None,)  # shape and dtype of each, which zeros take; a gradient of a single one arrives
 
     def forward(self, *arrays: Any) -> Any:
         """Compute on raw arrays; inputs that were Python numbers arrive as such."""
@@ -114,7 +114,9 @@ class Node:
         assert backend is not None
         self.backend = backend
         self.xp = backend.xp
-        params = self.__dict__.copy() if self.is_view else None  # before the call leaves its traces
+        step = None
+        if self.is_view and state.enabled:  # the parameters are kept before the call leaves its traces
+            step = functools.partial(_again, type(self), self.__dict__.copy())
         recording = recording and state.enabled
         if recording:
             self._connect(inputs)
@@ -127,8 +129,8 @@ class Node:
         outputs = []
         for y in result if several else (result,):
             outputs.append(wrap(y, self.backend) if type(y) is not Recipe else pending(y, self.backend, inputs))
-        if params is not None and self.xp.may_share_memory(outputs[0]._data, arrays[0]):
-            outputs[0]._become_view(inputs[0], functools.partial(_again, type(self), params))
+        if self.is_view and self.xp.may_share_memory(outputs[0]._data, arrays[0]):
+            outputs[0]._become_view(inputs[0], step)
         if recording:
             self._record(inputs, outputs)
         return tuple(outputs) if several else outputs[0]
@@ -159,15 +161,16 @@ class Node:
         for i in self.keep_inputs:
             x = inputs[i] if self._is_needed(i) else None
             saved.append((x, 0 if x._version is None else x._version.count) if isinstance(x, Tensor) else (x,))
-        self._outputs = forms = []
+        forms = []
         for nr, y in enumerate(outputs):
             form = y.recipe if type(y) is Pending else y._data
-            dtype = form.dtype
-            forms.append((form.shape, dtype))
-            if dtype.kind in "fV" and nr not in self.non_differentiable:  # V: bfloat16
+            forms.append(form)
+            if form.dtype.kind in "fV" and nr not in self.non_differentiable:  # V: bfloat16
                 y.requires_grad = True
                 y._node = self
                 y._output = nr
+        if len(forms) > 1:
+            self._outputs = [(form.shape, form.dtype) for form in forms]
         for nr in self.keep_outputs:
             saved.append(self._saved_output(nr, outputs[nr]))
         if anomaly.state.enabled:

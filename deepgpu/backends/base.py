@@ -353,7 +353,7 @@ class Backend(ABC):
     def cross_entropy_backward(
         self, g: Array, x: Array, norms: Array, labels: Array, weight: Array | None, smoothing: float
     ) -> Array:
-        """``g (sum(c) softmax(x) - c)`` with a gradient ``g`` a label."""
+        """``g (sum(c) softmax(x) - c)`` with a gradient ``g`` a label, or one for all, which is 0-d."""
 
     # --- activations with a gate: "silu", "gelu", "tanh_gelu", "hardswish" --------------------------------------------
 

@@ -47,7 +47,6 @@ class CrossEntropyGrad(FusedGradient):
         t, each = self.targets, widened(g)
         if t.reduction == "mean":
             each = each / t.total(self.xp, each.dtype)
-        each = self.xp.broadcast_to(each, t.labels.shape)
         return self.backend.cross_entropy_backward(each, x, self.norms, t.labels, t.weight, t.smoothing)
 
     def formula(self, g: Tensor, x: Tensor) -> tuple[Tensor]:

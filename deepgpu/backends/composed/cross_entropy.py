@@ -54,7 +54,7 @@ def cross_entropy_backward(
     if smoothing:
         gx = gx - spread
     gx[index] -= of_label  # every element is one label's, so that none is subtracted from twice
-    gx = gx * xp.expand_dims(widened(g), axis)
+    gx = gx * (xp.expand_dims(widened(g), axis) if g.ndim else widened(g))
     return rounded(xp.where(xp.expand_dims(counts, axis), gx, wide.dtype.type(0)), x.dtype)
 
 

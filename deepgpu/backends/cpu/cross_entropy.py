@@ -41,7 +41,8 @@ def cross_entropy_backward(
     """See :meth:`deepgpu.backends.base.Backend.cross_entropy_backward`."""
     if x.dtype != np.float32 or x.size == 0:
         return composed.cross_entropy_backward(np, g, x, norms, labels, weight, smoothing)
-    rows, each = _rows(x), np.ascontiguousarray(g, np.float32).reshape(-1)
+    rows = _rows(x)
+    each = np.ascontiguousarray(g, np.float32).reshape(-1) if g.ndim else np.full(labels.size, g, np.float32)
     gx, tasks = memory.empty(rows.shape, np.float32), parts(x.size, WORTH)
     targets = _targets(labels, weight, smoothing, rows.shape[1])
     _kernels().cross_entropy_backward(tasks, each, rows, norms.reshape(2, -1), *targets, gx, tasks)

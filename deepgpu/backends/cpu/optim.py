@@ -135,22 +135,24 @@ class _Batch:
 
 def _batches(arrays: Sequence[Sequence[Array]]) -> tuple[list[_Batch], list[int]]:
     """Parameters in batches, and the indices of those that no kernel takes: half types, gaps, odd states."""
-    batches = {dtype: _Batch(dtype) for dtype in DTYPES}
+    batches: dict[np.dtype, _Batch] = {}
     others = []
     address = _address()
     for i, (param, grad, *states) in enumerate(zip(*arrays, strict=True)):
-        batch = batches.get(param.dtype)
-        if batch is None or not is_dense(param) or not all(_alike(state, param) for state in states):
+        if param.dtype not in DTYPES or not is_dense(param) or False in [_alike(state, param) for state in states]:
             others.append(i)
             continue
+        batch = batches.get(param.dtype)
+        if batch is None:
+            batch = batches[param.dtype] = _Batch(param.dtype)
         if not _alike(grad, param):
             laid_out = memory.empty_like(param)
             laid_out[...] = grad
             grad = laid_out
             batch.alive.append(grad)
-        batch.addresses.append([address(array) for array in (param, grad, *states)])
+        batch.addresses.append(list(map(address, (param, grad, *states))))
         batch.sizes.append(param.size)
-    return [batch for batch in batches.values() if batch.sizes], others
+    return list(batches.values()), others
 
 
 def _alike(x: Array, param: Array) -> bool:

@@ -32,12 +32,12 @@ def cross_entropy(xp: Any, x: Array, labels: Array, weight: Array | None, smooth
 def cross_entropy_backward(
     xp: Any, g: Array, x: Array, norms: Array, labels: Array, weight: Array | None, smoothing: float
 ) -> Array:
-    """The gradient of the rows' losses; `g` is a number a row."""
+    """The gradient of the rows' losses; `g` is a number a row, or one for all."""
     if x.size == 0:
         return composed.cross_entropy_backward(xp, g, x, norms, labels, weight, smoothing)
     stats = accumulation_dtype(x.dtype)
     g = g.astype(stats, copy=False)
-    stride = 1 if any(g.strides) else 0  # the gradient of a sum or a mean is one number for all
+    stride = 1 if g.ndim else 0  # the gradient of a sum or a mean is one number for all
     g = xp.ascontiguousarray(g) if stride else g
     rows = _rows(xp, x)
     gx = xp.empty_like(rows)

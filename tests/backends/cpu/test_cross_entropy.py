@@ -37,6 +37,15 @@ def test_cross_entropy(backend, shape, weighted, smoothing, dtype, tolerance, la
     np.testing.assert_allclose(gx.astype(np.float64), exact.numpy(), rtol=0, atol=40 * tolerance)
 
 
+def test_one_gradient_for_all_labels(backend, dtype, tolerance, rng):
+    x, labels = rng.standard_normal((6, 4, 3)).astype(dtype), rng.integers(0, 4, (6, 3))
+    tx = double(x).requires_grad_()
+    (exact,) = torch.autograd.grad(0.5 * torch.nn.functional.cross_entropy(tx, torch.from_numpy(labels)), tx)
+    g = np.array(0.5 / labels.size, np.float64 if x.dtype == np.float64 else np.float32)
+    gx = backend.cross_entropy_backward(g, x, backend.cross_entropy(x, labels, None, 0.0)[1], labels, None, 0.0)
+    np.testing.assert_allclose(gx.astype(np.float64), exact.numpy(), rtol=0, atol=40 * tolerance)
+
+
 def test_labels_that_do_not_count(backend, rng):
     x, labels = rng.standard_normal((5, 3)).astype(np.float32), np.array([0, -1, 2, -1, 1])
     losses, norms = backend.cross_entropy(x, labels, None, 0.2)
