@@ -75,7 +75,7 @@ class Node:
     hooks: dict[int, Any] | None = None  # output number -> {handle id: function}
     trace: str | None = None  # where the op was created, under anomaly mode
     _saved: list[Any] | None = None
-    _outputs: Sequence[Any] = (None,)  # shape and dtype of each, which zeros take; a gradient of a single one arrives
+    _outputs: Sequence[Any] = (None,)  # of several: shape and dtype of each, for the zeros in place of a gradient
 
     def forward(self, *arrays: Any) -> Any:
         """Compute on raw arrays; inputs that were Python numbers arrive as such."""
@@ -120,7 +120,7 @@ class Node:
         recording = recording and state.enabled
         if recording:
             self._connect(inputs)
-        before = error_state.ignore()
+        before = error_state.ignore()  # infinities and NaN are values, as in PyTorch
         try:
             result = self.forward(*arrays)
         finally:
@@ -169,7 +169,7 @@ class Node:
                 y.requires_grad = True
                 y._node = self
                 y._output = nr
-        if len(forms) > 1:
+        if len(forms) > 1:  # the gradient of a single output always arrives
             self._outputs = [(form.shape, form.dtype) for form in forms]
         for nr in self.keep_outputs:
             saved.append(self._saved_output(nr, outputs[nr]))
@@ -231,7 +231,7 @@ class Node:
     def zeros_for(self, nr: int) -> Tensor:
         """A zero gradient of output ``nr``."""
         shape, dtype = self._outputs[nr]
-        return wrap(self.xp.zeros(shape, dtype), self.backend)
+        return wrap(self.backend.xp.zeros(shape, dtype), self.backend)
 
     def release(self) -> None:
         """Free what was saved, once backward has passed."""
