@@ -144,8 +144,9 @@ def result_type(*operands: Any) -> dtype:
     """
     ranks: list[dtype | None] = [None, None, None]
     for x in operands:
-        if hasattr(x, "dtype") and isinstance(x.dtype, dtype):
-            rank, d = (0 if x.ndim else 1), x.dtype
+        d = getattr(x, "dtype", None)
+        if isinstance(d, dtype):
+            rank = 0 if x.ndim else 1
         else:
             rank, d = 2, of_scalar(x)
         seen = ranks[rank]

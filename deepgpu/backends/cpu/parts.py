@@ -12,4 +12,5 @@ def parts(work: int, worth: int, most: int = MOST) -> int:
     One task runs on the calling thread, without waking the others (3 us while they spin, 20 us and more once they
     sleep). The number depends on shapes only, and with it the order of sums: any number of threads gives the same bits.
     """
-    return max(min(work // worth, most), 1)
+    tasks = work // worth
+    return 1 if tasks <= 1 else max(min(tasks, most), 1)
