@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from deepgpu import dtypes
+from deepgpu.backends import error_state
 from deepgpu.backends.registry import backend_of
 from deepgpu.errors import takes
 from deepgpu.ops.cast import cast
@@ -140,8 +141,11 @@ def fitting(value: Any, dtype: Any, name: str, argument: str) -> Any:
             expected = f"a number that {dtype.name} can hold, {limits.min} to {limits.max}"
             raise RuntimeError(takes(name, argument, expected, value))
         value = int(value)
-    with np.errstate(over="ignore"):  # a float out of range is infinite
+    before = error_state.ignore()  # a float out of range is infinite
+    try:
         return scalar(value, dtype)
+    finally:
+        error_state.restore(before)
 
 
 def refuse_bools(name: str, *operands: Any) -> None:

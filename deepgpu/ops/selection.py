@@ -176,7 +176,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
         if value._data.ndim:
             raise RuntimeError(takes("masked_fill", "value", "a number or a 0-d tensor", f"shape {tuple(value.shape)}"))
     else:
-        value = input.new_full((), fitting(number(value), input._data.dtype, "masked_fill", "value"))
+        value = fitting(number(value), input._data.dtype, "masked_fill", "value")
     fill = as_dtype(value, input.dtype)
     if input._data.shape != mask._data.shape:
         check_shapes("masked_fill", input._data.shape, mask._data.shape)
