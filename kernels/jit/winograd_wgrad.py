@@ -3,9 +3,9 @@
 ``gw = G^T [sum over tiles of (A gy A^T) * (B^T x B)] G``: for each point a product of all channels of the
 transformed ``x`` by all of the transformed ``gy``, summed over the tiles, and one transform of the sums at the end.
 
-A thread takes 64 x 64 filters, whose sums fit in its L2. With many tiles, it transforms them block by block, and if
-there are few filters, only a part of them. With few tiles and many channels all tiles are transformed first, so that
-the threads do not transform them again for every 64 x 64 filters.
+A thread takes a block of filters, whose sums stay in its caches. With many tiles, it transforms them block by block,
+and if there are few filters, only a part of them. With few tiles and many channels all tiles are transformed first, so
+that the threads do not transform them again for every 64 x 64 filters.
 """
 
 from __future__ import annotations
@@ -28,13 +28,16 @@ from .workspace import address, counter, workspace
 Array = Any
 
 SHARE = 64
-"""Channels of either kind in a block."""
+"""Channels of either kind in a block where all tiles are transformed first."""
 
 SHARE_ROW = SHARE + 16
 """From one tile to the next: not a power of two, so that tiles do not fight for the same sets of the cache."""
 
-BLOCK = 48
-"""Tiles in a block."""
+SMALL, LARGE = (SHARE, 48), (2 * SHARE, 32)
+"""Channels of either kind in a block, and tiles, where tiles are transformed for each block of filters again.
+
+The large one has 2.3 MiB of sums, which pass through L3, but each tile is transformed for twice as many filters.
+"""
 
 
 class Problem(NamedTuple):
@@ -44,6 +47,8 @@ class Problem(NamedTuple):
     m: int  # of gy
     gw: int  # gradients (splits, K in whole vectors, C, 3, 3)
     splits: int  # parts of the tiles
+    share: int  # channels of either kind in a block of filters
+    block: int  # tiles that are transformed together
     scratch: int  # of all workers
     scratch_size: int  # of one
     counter: int  # an int64: blocks taken
@@ -92,42 +97,43 @@ def _few_tiles(worker, tiles, p):
 
 @parallel_for
 def _many_tiles(worker, tiles, p):
-    """Take 64 x 64 filters and a part of the tiles; the sums stay in L2 while the tiles pass by."""
+    """Take a block of filters and a part of the tiles; the sums stay in cache while the tiles pass by."""
     table = np.empty(LARGEST, np.int64)
-    columns = (tiles.y_channels + SHARE - 1) // SHARE
-    sums_apart, v_apart = apart(SHARE * SHARE), apart(BLOCK * SHARE_ROW)
+    share, v_row = p.share, p.share + LINE
+    columns = (tiles.y_channels + share - 1) // share
+    sums_apart, v_apart = apart(share * share), apart(p.block * v_row)
     sums = p.scratch + 4 * worker * p.scratch_size
     v = sums + 4 * tiles.points * sums_apart
     m = v + 4 * tiles.points * v_apart
     while True:
         item, split = divmod(take(p.counter), p.splits)
         i, j = divmod(item, columns)
-        if i * SHARE >= tiles.x_channels:
+        if i * share >= tiles.x_channels:
             break
-        channels, y_channels = min(SHARE, tiles.x_channels - i * SHARE), min(SHARE, tiles.y_channels - j * SHARE)
+        channels, y_channels = min(share, tiles.x_channels - i * share), min(share, tiles.y_channels - j * share)
         begin, end = tiles.number * split // p.splits, tiles.number * (split + 1) // p.splits
-        for first in range(begin, end, BLOCK):
-            count = min(BLOCK, end - first)
+        for first in range(begin, end, p.block):
+            count = min(p.block, end - first)
             for t in range(count):
-                read_x(tiles, first + t, i * SHARE, channels, v + 4 * t * SHARE_ROW, v_apart, table)
-                read_gy(tiles, first + t, j * SHARE, y_channels, m + 4 * t * SHARE_ROW, v_apart, table)
+                read_x(tiles, first + t, i * share, channels, v + 4 * t * v_row, v_apart, table)
+                read_gy(tiles, first + t, j * share, y_channels, m + 4 * t * v_row, v_apart, table)
             for point in range(tiles.points):
                 a = v + 4 * point * v_apart
                 for n in range(0, y_channels, WIDTH):
                     b, c = m + 4 * (point * v_apart + n), sums + 4 * (point * sums_apart + n)
-                    start, start_row = (tiles.zeros, 0) if first == begin else (c, SHARE)
-                    multiply_transposed(a, SHARE_ROW, b, SHARE_ROW, c, SHARE, start, start_row, channels, count)
-        _write_gradients(tiles, p, split, i * SHARE, channels, j * SHARE, y_channels, sums, sums_apart)
+                    start, start_row = (tiles.zeros, 0) if first == begin else (c, share)
+                    multiply_transposed(a, v_row, b, v_row, c, share, start, start_row, channels, count)
+        _write_gradients(tiles, p, split, i * share, channels, j * share, y_channels, sums, sums_apart)
 
 
 @kernel
 def _write_gradients(tiles, p, split, channel, channels, y_channel, y_channels, sums, points_apart):
-    """Transform sums ``(points, channels, SHARE)`` to the gradients of whole vectors of filters."""
+    """Transform sums ``(points, channels, share)`` to the gradients of whole vectors of filters."""
     y_padded = (tiles.y_channels + LANES - 1) // LANES * LANES
     for c in range(channels):
         for n in range(0, y_channels, LANES):
             to = p.gw + 4 * 9 * ((split * y_padded + y_channel + n) * tiles.x_channels + channel + c)
-            filter_gradient_tile(tiles.scheme, sums + 4 * (c * SHARE + n), points_apart, to, 9 * tiles.x_channels)
+            filter_gradient_tile(tiles.scheme, sums + 4 * (c * p.share + n), points_apart, to, 9 * tiles.x_channels)
 
 
 @parallel_for
@@ -146,11 +152,12 @@ def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
     workers, tiles = get_num_threads(), tiles_of(scheme, x, gy, conv.padding)
     c, k, points = x.shape[3], gy.shape[3], tiles.points
     padded = -(-k // LANES) * LANES
-    filters = -(-c // SHARE) * -(-k // SHARE)
-    few = tiles.number <= 256 and filters >= 4
+    few = tiles.number <= 256 and -(-c // SHARE) * -(-k // SHARE) >= 4
+    share, block = LARGE if not few and min(c, k) >= LARGE[0] else SMALL
+    filters = -(-c // share) * -(-k // share)
     splits = 1 if few or filters >= 2 * workers else min(8, tiles.number)
     parts = gw if splits == 1 and padded == k else workspace("parts", splits, padded * c * 9)
-    size = points * (apart(SHARE * SHARE) + (0 if few else 2 * apart(BLOCK * SHARE_ROW))) + LINE
+    size = points * (apart(share * share) + (0 if few else 2 * apart(block * (share + LINE)))) + LINE
     scratch = workspace("scratch", workers, size)
     row = points * apart(tiles.number * SHARE_ROW) if few else 0
     v, m = (workspace(name, -(-n // SHARE) * row) for name, n in (("values", c), ("products", k)))
@@ -159,6 +166,8 @@ def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
         m=address(m),
         gw=address(parts),
         splits=splits,
+        share=share,
+        block=block,
         scratch=address(scratch),
         scratch_size=scratch.shape[1],
         counter=counter(),
