@@ -46,12 +46,16 @@ class Linear(Node):
     def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
         x, w = self.saved
         need_x, need_w, need_b = self.needs_input_grad
-        *batch, features = g._data.shape
-        count = math.prod(batch)
-        rows = g.reshape(count, features)
+        rows = _rows(g)
         gx = matmul(g, w) if need_x else None
-        gw = Matmul()(rows.t(), x.reshape(count, x._data.shape[-1])) if need_w else None
+        gw = Matmul()(rows.t(), _rows(x)) if need_w else None
         return gx, gw, rows.sum(0) if need_b else None
+
+
+def _rows(x: Tensor) -> Tensor:
+    """A tensor ``(..., K)`` as a matrix; a matrix as it is."""
+    *batch, length = x._data.shape
+    return x if len(batch) == 1 else x.reshape(math.prod(batch), length)
 
 
 def _shapes(*operands: Tensor) -> str:

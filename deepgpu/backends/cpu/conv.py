@@ -11,7 +11,7 @@ import contextvars
 import functools
 import importlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,7 @@ def algorithm(
         return "im2col"
     channels, filters = x_shape[1], w_shape[0]
     serves = {
-        "winograd": _has_scheme(tuple(w_shape[2:]), tuple(stride), tuple(padding), tuple(dilation)) and groups == 1,
+        "winograd": _has_scheme(w_shape[2:], stride, padding, dilation) and groups == 1,
         "depthwise": groups == channels == filters,
         "direct": True,
         "im2col": True,
@@ -81,9 +81,10 @@ def algorithm(
     return "depthwise" if serves["depthwise"] else "direct"
 
 
-def _has_scheme(window: Pair, stride: Pair, padding: Pair, dilation: Pair) -> bool:
+def _has_scheme(window: Sequence[int], stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int]) -> bool:
     """Whether Winograd's algorithm serves a convolution: 3x3 with stride 1, or stride 2 and the usual padding."""
-    return window == (3, 3) and dilation == (1, 1) and (stride == (1, 1) or (stride == (2, 2) and padding == (1, 1)))
+    strided = tuple(stride) == (2, 2) and tuple(padding) == (1, 1)
+    return tuple(window) == (3, 3) and tuple(dilation) == (1, 1) and (tuple(stride) == (1, 1) or strided)
 
 
 @contextlib.contextmanager
