@@ -89,7 +89,9 @@ def _product(worker, p, ending, windows, pieces, chunks, starts):
                     c, c_row = aside + 4 * panel * WIDTH, aside_row
                 start, start_row = (p.bias + 4 * panel * WIDTH, 0) if chunk == 0 else (c, c_row)
                 ahead, ahead_tile = b + 4 * starts[-1] * WIDTH, 0  # the next panel
-                if panel == panel_0 and not p.gathered:  # or the next block of the image
+                if panel + 1 == panel_1:
+                    ahead = p.weights + 4 * (panel_0 * starts[-1] + starts[(chunk + 1) % (chunks.size - 1)]) * WIDTH
+                if panel == panel_0 and not p.gathered and following < items:  # or the next block of the image
                     ahead = windows.image + 4 * (following // shares * p.block * windows.pixel + some[0, 3])
                     ahead_tile = TILE_ROWS * windows.pixel
                 multiply(a, a_row, b, c, c_row, start, start_row, count, length, ahead, ahead_tile)

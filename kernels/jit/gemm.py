@@ -115,6 +115,7 @@ def multiply(
     The rows of A are contiguous and ``a_row`` apart, those of C ``c_row``. ``start`` is C itself to add to it, or with
     ``start_row`` 0 one bias for all rows. On the way what the caller needs next is brought into L2: each tile asks for
     ``length`` cache lines, the first from ``ahead`` on, each further one ``ahead_tile`` floats behind; 0 for a panel.
+    There must be memory: to ask for an address that has none walks through the page tables every time.
     """
     operands = _Operands(a, a_row, emit.int(1), b, emit.int(WIDTH), c, c_row, start, start_row, length)
 

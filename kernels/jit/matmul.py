@@ -156,7 +156,7 @@ def _blocks(worker, a, b, p):
                 start, start_row = c, c_row
                 if k == 0:
                     start, start_row = p.zeros if p.turned else p.bias + 4 * (n + j), 0
-                ahead = panel + 4 * WIDTH * panel_step
+                ahead = panel + 4 * WIDTH * panel_step if j + WIDTH < columns else panels
                 multiply(left, left_row, panel, c, c_row, start, start_row, rows, length, ahead, 0)
         if p.turned:
             c = p.c + 4 * ((matrix * p.n + n) * p.m + m)

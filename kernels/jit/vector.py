@@ -204,7 +204,7 @@ class Pointer:
             self.builder.store(scalar, (self + step * lane).value).align = 4
 
     def prefetch(self, level: int) -> None:
-        """Ask for the cache line in the L1 or L2 cache. Only a hint: any address is allowed."""
+        """Ask for the cache line in the L1 or L2 cache. Only a hint: any address is allowed, if slow outside of memory."""
         function = _declare(self.builder, "llvm.prefetch.p0", ir.VoidType(), [FLOAT_POINTER, INT32, INT32, INT32])
         read, locality, data = (ir.Constant(INT32, n) for n in (0, 4 - level, 1))
         self.builder.call(function, [self.value, read, locality, data])

@@ -113,6 +113,8 @@ def _many_tiles(worker, tiles, p, ending):
                     u = p.u + 4 * (point * u_apart + (channel + n) * channels)
                     c = m + 4 * (point * m_apart + n)
                     ahead = u + 4 * channels * WIDTH
+                    if n + WIDTH >= share:
+                        ahead = p.u + 4 * ((point + 1) % tiles.points * u_apart + channel * channels)
                     multiply(a, v_row, u, c, m_row, tiles.zeros, 0, count, channels, ahead, 0)
             for t in range(count):
                 write_y(tiles, first + t, channel, share, m + 4 * t * m_row, m_apart, p.bias, ending, table, nowhere)
@@ -144,6 +146,8 @@ def _few_tiles(worker, tiles, weights, p, ending):
                     b, c = u + 4 * (point * u_apart + n * SHARE), m + 4 * (point * v_apart + n)
                     start, start_row = (tiles.zeros, 0) if channel == 0 else (c, SHARE_ROW)
                     ahead, ahead_tile = a + 4 * v_apart, TILE_ROWS * SHARE_ROW  # the next point
+                    if point + 1 == tiles.points:
+                        ahead = a
                     multiply(a, SHARE_ROW, b, c, SHARE_ROW, start, start_row, number, channels, ahead, ahead_tile)
         for t in range(number):
             write_y(tiles, t, y_channel, y_channels, m + 4 * t * SHARE_ROW, v_apart, p.bias, ending, table, nowhere)
