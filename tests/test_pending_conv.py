@@ -75,6 +75,31 @@ def test_chains_agree_with_pytorch(name: str, geometry: str) -> None:
     np.testing.assert_allclose(*found, rtol=1e-4, atol=2e-4)
 
 
+@pytest.mark.parametrize("geometry", ["1x1", "grouped", "depthwise"])
+@pytest.mark.parametrize("name", ["alone", "norm, relu", "norm, add, relu"])
+def test_images_written_past_the_caches_are_the_same(name: str, geometry: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from deepgpu.kernels.jit import workspace
+
+    shape, options = GEOMETRIES[geometry]
+    channels = 64  # whole vectors on every machine
+    rng = np.random.default_rng(2)
+    groups = {"grouped": 2, "depthwise": channels}.get(geometry, 1)
+    options = {**options, "groups": groups}
+    x, w = dg.tensor(floats(4, channels, 21, 22)), dg.tensor(floats(channels, channels // groups, *shape[2:]))
+    mean, bias, weight = (dg.tensor(rng.standard_normal(channels).astype(np.float32)) for _ in range(3))
+
+    def result() -> Any:
+        y = F.conv2d(x, w, **options)
+        if name == "alone":
+            return y.numpy()
+        y = F.batch_norm(y, mean, mean.abs() + 1, weight, bias)
+        return F.relu(y + x if "add" in name else y).numpy()
+
+    usual = result()
+    monkeypatch.setattr(workspace, "STREAM", 0)
+    np.testing.assert_array_equal(result(), usual)
+
+
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list]:
     """The epilogues of the convolutions that are computed."""

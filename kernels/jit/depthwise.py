@@ -273,7 +273,8 @@ def _sum_row(task, images, weights, bias, ending, row_base, row_class, runs, lis
             count,
             channels,
         )
-    finish(ending, y + 4 * task * y_width * channels, channels, 0, channels, y_width)
+    place = y + 4 * task * y_width * channels
+    finish(ending, place, channels, place, channels, 0, channels, y_width)
 
 
 @parallel_for

@@ -20,12 +20,14 @@ from __future__ import annotations
 from types import FunctionType
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .conv import Geometry
 from .finish import finish
-from .gemm import LINE
+from .gemm import LINE, stream_rows
 from .parallel import parallel_for
 from .vector import LANES, Emitter, Int, Pointer, vector_kernel
-from .workspace import address, zeros
+from .workspace import address, streams, zeros
 
 Array = Any
 
@@ -201,11 +203,13 @@ class Images(NamedTuple):
     stride: tuple[int, int]
     padding: tuple[int, int]
     void: int  # zeros
+    streams: int  # whether y is written past the caches
 
 
 def _images(x: Array, y: Array, window: tuple[int, int], conv: Geometry) -> Images:
     void = address(zeros(x.shape[3]))
-    return Images(address(x), *x.shape[1:3], address(y), *y.shape[1:], window, conv.stride, conv.padding, void)
+    geometry = window, conv.stride, conv.padding
+    return Images(address(x), *x.shape[1:3], address(y), *y.shape[1:], *geometry, void, streams(y))
 
 
 @vector_kernel
@@ -225,6 +229,9 @@ def _sum_row(task, p, weights, bias, ending):
     top, row = line * p.stride[0] - p.padding[0], p.width * p.channels
     first, end = max(0, -top), min(p.taps[0], p.height - top)
     _fetch(p.x + 4 * (n * p.height + top + p.taps[0]) * row, p.stride[0] * row // LINE)  # what the next task needs
+    place = p.y + 4 * task * p.columns * p.channels
+    aside = np.empty(p.columns * p.channels if p.streams else 0, np.float32)
+    values = aside.ctypes.data if p.streams else place
     for column in range(0, p.columns, PIXELS):
         number = min(PIXELS, p.columns - column)
         left = column * p.stride[1] - p.padding[1]
@@ -236,12 +243,14 @@ def _sum_row(task, p, weights, bias, ending):
             p.void,
             weights + 4 * first * p.taps[1] * p.channels,
             end - first,
-            p.y + 4 * (task * p.columns + column) * p.channels,
+            values + 4 * column * p.channels,
             bias,
             number,
             p.channels,
         )
-    finish(ending, p.y + 4 * task * p.columns * p.channels, p.channels, 0, p.channels, p.columns)
+    finish(ending, values, p.channels, place, p.channels, 0, p.channels, p.columns)
+    if p.streams:
+        stream_rows(place, p.channels, values, p.channels, p.channels, p.columns)
 
 
 def _sum_rows_of_products(task, p, lines, parts):

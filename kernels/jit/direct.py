@@ -21,10 +21,10 @@ from .conv import Geometry
 from .conv_matrix import Tap, Weights, Windows, gather_columns, is_matrix, matrix_rows, window_taps, windows_of
 from .direct_wgrad import wgrad
 from .finish import NOTHING, Epilogue, Finish, finish, finish_of
-from .gemm import LINE, TILE_ROWS, WIDTH, copy_rows_exactly, multiply, pack
+from .gemm import LINE, TILE_ROWS, WIDTH, copy_rows_exactly, multiply, pack, stream_rows
 from .parallel import parallel_for
 from .vector import take
-from .workspace import address, counter, workspace, zeros
+from .workspace import address, counter, streams, workspace, zeros
 
 __all__ = ["dgrad", "fprop", "wgrad"]
 
@@ -56,6 +56,7 @@ class Product(NamedTuple):
     scratch: int  # of all workers
     scratch_size: int  # of one
     columns_row: int  # from one row of gathered columns to the next
+    streams: int  # whether y is written past the caches
     counter: int  # an int64: blocks taken
 
 
@@ -68,6 +69,7 @@ def _product(worker, p, ending, windows, pieces, chunks, starts):
     shares = (all_panels + p.panels - 1) // p.panels
     items = (p.pixels + p.block - 1) // p.block * shares
     whole = p.y_stride_h * p.y_stride_w == 1 and windows.rows == p.y_height and windows.columns == p.y_width
+    direct = whole and not p.streams  # sums are made in y itself, but for those of a panel that is not whole
     following = take(p.counter)
     while following < items:
         item, following = following, take(p.counter)
@@ -83,7 +85,7 @@ def _product(worker, p, ending, windows, pieces, chunks, starts):
                 a, a_row = windows.image + 4 * (first * windows.pixel + some[0, 3]), windows.pixel
             for panel in range(panel_0, panel_1):
                 b = p.weights + 4 * (panel * starts[-1] + starts[chunk]) * WIDTH
-                if whole and (panel + 1) * WIDTH <= p.channels:
+                if direct and (panel + 1) * WIDTH <= p.channels:
                     c, c_row = p.y + 4 * (first * p.y_pixel + panel * WIDTH), p.y_pixel
                 else:
                     c, c_row = aside + 4 * panel * WIDTH, aside_row
@@ -95,14 +97,16 @@ def _product(worker, p, ending, windows, pieces, chunks, starts):
                     ahead = windows.image + 4 * (following // shares * p.block * windows.pixel + some[0, 3])
                     ahead_tile = TILE_ROWS * windows.pixel
                 multiply(a, a_row, b, c, c_row, start, start_row, count, length, ahead, ahead_tile)
-        begin = (p.channels // WIDTH if whole else panel_0) * WIDTH
-        end = min(panel_1 * WIDTH, p.channels)
-        if begin < end:
+        channel, end = panel_0 * WIDTH, min(panel_1 * WIDTH, p.channels)
+        begin = p.channels // WIDTH * WIDTH if direct else channel
+        place, row = p.y + 4 * (first * p.y_pixel + channel), p.y_pixel
+        values, values_row = (aside + 4 * channel, aside_row) if p.streams else (place, row)
+        if begin < end and not p.streams:
             _put(aside + 4 * begin, aside_row, p, windows, first, count, begin, end - begin)
         if ending.wanted:  # only where the pixels of a block are neighbours: in fprop
-            channel = panel_0 * WIDTH
-            place = p.y + 4 * (first * p.y_pixel + channel)
-            finish(ending, place, p.y_pixel, p.channel + channel, min(panel_1 * WIDTH, p.channels) - channel, count)
+            finish(ending, values, values_row, place, row, p.channel + channel, end - channel, count)
+        if p.streams:
+            stream_rows(place, row, values, values_row, end - channel, count)
 
 
 @kernel
@@ -209,6 +213,7 @@ def _multiply(
         shift[:channels] = bias
     pixels = len(y) * windows.rows * windows.columns
     block, share = _blocks(pixels, panels, workers)
+    whole = target.stride == (1, 1) and (windows.rows, windows.columns) == y.shape[1:3]
     scratch = workspace("scratch", workers, block * (rows.stride + panels * WIDTH) + LINE)
     problem = Product(
         gathered=int(gathered),
@@ -230,6 +235,7 @@ def _multiply(
         scratch=address(scratch),
         scratch_size=scratch.shape[1],
         columns_row=rows.stride,
+        streams=int(whole and channels == y.shape[3] and streams(y)),
         counter=counter(),
     )
     _product(workers, problem, ending, windows, rows.pieces, rows.chunks, rows.starts)

@@ -64,8 +64,9 @@ ROWS = 4
 def _finish_rows(
     emit: Emitter,
     y: Pointer,
-    row: Int,
+    y_row: Int,
     residual: Pointer,
+    residual_row: Int,
     adds: Int,
     factors: Pointer,
     factors_row: Int,
@@ -73,7 +74,7 @@ def _finish_rows(
     length: Int,
     rows: Int,
 ) -> None:
-    """``rows`` rows of ``length`` floats, ``row`` apart in `y` as in `residual`, which is added if `adds` is 1."""
+    """``rows`` rows of ``length`` floats; those of `residual` are added if `adds` is 1."""
     low, high = limits.broadcast(), (limits + 1).broadcast()
     whole = length.quotient(LANES)
     rest = length - whole * LANES
@@ -83,11 +84,11 @@ def _finish_rows(
         def vector(c: Int, mask: Any) -> None:
             centre, scale, shift = [(factors + factors_row * i + c).load(mask) for i in range(3)]
             for r in range(number):
-                place = row * (first + r) + c
-                value: Vec = ((y + place).load(mask) - centre) * scale + shift
+                place = y + y_row * (first + r) + c
+                value: Vec = (place.load(mask) - centre) * scale + shift
                 if add:
-                    value = value + (residual + place).load(mask)
-                (y + place).store(value.at_least(low).at_most(high), mask)
+                    value = value + (residual + residual_row * (first + r) + c).load(mask)
+                place.store(value.at_least(low).at_most(high), mask)
 
         def turn(i: Int, _: list) -> list:
             vector(i * LANES, None)
@@ -110,9 +111,13 @@ def _finish_rows(
 
 
 @kernel
-def finish(f, place, row, channel, channels, rows):
-    """Finish ``channels`` channels from ``channel`` on of ``rows`` pixels, the first of them at ``place``."""
+def finish(f, values, values_row, place, row, channel, channels, rows):
+    """Finish ``channels`` channels from ``channel`` on of ``rows`` pixels.
+
+    Their place is in `y`, ``row`` floats apart; the values are there too, or still elsewhere.
+    """
     if f.wanted:
         adds = 1 if f.residual else 0
         residual = f.residual + (place - f.y) if f.residual else place
-        _finish_rows(place, row, residual, adds, f.factors + 4 * channel, f.factors_row, f.limits, channels, rows)
+        factors = f.factors + 4 * channel
+        _finish_rows(values, values_row, residual, row, adds, factors, f.factors_row, f.limits, channels, rows)

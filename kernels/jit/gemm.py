@@ -199,6 +199,27 @@ def copy_rows_exactly(
 
 
 @vector_kernel
+def stream_rows(
+    emit: Emitter, to: Pointer, to_row: Int, source: Pointer, source_row: Int, length: Int, rows: Int
+) -> None:
+    """Copy ``rows`` rows of ``length`` floats past the caches: whole vectors, at multiples of a vector's size."""
+
+    def row(_: Int, values: list) -> list:
+        to, source = values
+
+        def vector(_: Int, values: list) -> list:
+            t, s = values
+            t.stream(s.load())
+            return [t + LANES, s + LANES]
+
+        emit.loop(length.quotient(LANES), [to, source], vector)
+        return [to + to_row, source + source_row]
+
+    emit.loop(rows, [to, source], row)
+    emit.fence()
+
+
+@vector_kernel
 def clear_rows(emit: Emitter, to: Pointer, to_row: Int, length: Int, rows: Int) -> None:
     """Write zeros into ``rows`` rows of ``length`` floats, rounded up to whole vectors."""
 

@@ -168,7 +168,8 @@ def _blocks(worker, p, ending, windows):
                 p.channels,
                 windows.columns,
             )
-            finish(ending, place, p.y_stride_w * p.channels, 0, p.channels, windows.columns)
+            row = p.y_stride_w * p.channels
+            finish(ending, place, row, place, row, 0, p.channels, windows.columns)
 
 
 def serves(taps: tuple[Tap, ...], channels: int) -> bool:

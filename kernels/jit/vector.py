@@ -181,6 +181,15 @@ class Pointer:
             return
         self.builder.store(vec.value, self.builder.bitcast(self.value, VECTOR.as_pointer())).align = 4
 
+    def stream(self, vec: Vec) -> None:
+        """Write ``LANES`` neighbouring floats past the caches; the address must be a multiple of a vector's size.
+
+        A line that is not in cache is otherwise read before it is overwritten. See :meth:`Emitter.fence`.
+        """
+        store = self.builder.store(vec.value, self.builder.bitcast(self.value, VECTOR.as_pointer()))
+        store.align = 4 * LANES
+        store.set_metadata("nontemporal", self.builder.module.add_metadata([ir.Constant(INT32, 1)]))
+
     def store_first(self, vec: Vec) -> None:
         """Write the first lane."""
         first = self.builder.extract_element(vec.value, ir.Constant(INT32, 0))
@@ -204,7 +213,7 @@ class Pointer:
             self.builder.store(scalar, (self + step * lane).value).align = 4
 
     def prefetch(self, level: int) -> None:
-        """Ask for the cache line in the L1 or L2 cache. Only a hint: any address is allowed, if slow outside of memory."""
+        """Ask for the cache line in the L1 or L2 cache. Any address is allowed, but it is slow where no memory is."""
         function = _declare(self.builder, "llvm.prefetch.p0", ir.VoidType(), [FLOAT_POINTER, INT32, INT32, INT32])
         read, locality, data = (ir.Constant(INT32, n) for n in (0, 4 - level, 1))
         self.builder.call(function, [self.value, read, locality, data])
@@ -245,6 +254,10 @@ class Emitter:
         return self.builder.icmp_signed(
             "<", ir.Constant(lanes, list(range(LANES))), _splat(self.builder, count.value, lanes)
         )
+
+    def fence(self) -> None:
+        """Let other threads see what was streamed before what follows."""
+        self.builder.fence("seq_cst")
 
     def address_in(self, table: Int, index: Int | int) -> Pointer:
         """The address that stands at ``index`` in an array of addresses."""

@@ -153,4 +153,5 @@ def write_y(tiles, tile, channel, channels, products, points_apart, bias, ending
         done += LANES
     if ending.wanted:
         for r in range(rows):
-            finish(ending, corner + 4 * r * width * pixel, pixel, channel, channels, columns)
+            place = corner + 4 * r * width * pixel
+            finish(ending, place, pixel, place, pixel, channel, channels, columns)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .compile import kernel
+from .vector import LANES
 
 Array = Any
 
@@ -21,6 +22,10 @@ ALIGNMENT = 64
 
 SLACK = 64
 """Floats behind every buffer that a kernel may read or write: two panels of the widest vectors."""
+
+
+STREAM = 8 << 20
+"""Bytes of an image from which on little of it would be left in a cache when the next kernel reads it."""
 
 
 class _Buffers(threading.local):
@@ -43,6 +48,12 @@ def workspace(name: str, *shape: int) -> Array:
         _buffers.by_name.pop(name, None)  # give the old pages back before asking for more
         buffer = _buffers.by_name[name] = aligned_zeros(size)
     return buffer[:size].reshape(shape)
+
+
+def streams(y: Array) -> int:
+    """Whether to write an image ``(.., channels)`` past the caches: if it is too large for them, and whole vectors."""
+    vector = 4 * LANES
+    return int(y.nbytes >= STREAM and 4 * y.shape[-1] % vector == 0 and y.ctypes.data % vector == 0)
 
 
 def zeros(size: int) -> Array:

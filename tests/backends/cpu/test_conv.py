@@ -228,6 +228,21 @@ def test_results_do_not_depend_on_what_a_workspace_held():
             check(x_shape, w_shape, geometry, np.dtype(np.float32), "NCHW", TOLERANCES[name])
 
 
+STREAMED = {
+    "1x1": ((8, 24, 64, 64), (72, 24, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    "1x1, several shares and a vector less than a panel": ((4, 8, 64, 64), (136, 8, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    "3x3 of planes": ((4, 3, 96, 96), (64, 3, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "no whole vectors": ((4, 8, 96, 96), (60, 8, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    "depthwise": ((4, 64, 96, 96), (64, 1, 3, 3), (1, 1), (1, 1), (1, 1), 64),
+}
+
+
+@pytest.mark.parametrize("case", STREAMED)
+def test_images_that_are_written_past_the_caches(case):
+    x_shape, w_shape, *geometry = STREAMED[case]
+    check(x_shape, w_shape, geometry, np.dtype(np.float32), "channels-last", 1e-6)
+
+
 def test_two_threads_at_once():
     shape, w_shape, *geometry = EDGES["winograd"]["many blocks"]
     rng = np.random.default_rng(3)
