@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from .compile import kernel
+from .gemm import fence, stream_rows
 from .parallel import parallel_for
 
 BLOCK = 32
@@ -107,18 +108,23 @@ def affine(mean, var, weight, bias, eps, centre, scale, shift):
 
 
 @parallel_for(fastmath=FUSED)
-def normalise(part, x, y, centre, scale, shift, low, high, parts):
+def normalise(part, x, y, centre, scale, shift, low, high, parts, streams):
     """``y = (x - centre) * scale + shift``, but within ``[low, high]``, on one of `parts` runs of rows.
 
-    A limit that is NaN limits nothing, because every comparison with it is false.
+    A limit that is NaN limits nothing, because every comparison with it is false. If `y` is to be streamed past the
+    caches, a row is made aside first. (Passes that read two images gain nothing by that.)
     """
     rows, width = x.shape
+    aside = np.empty(width, x.dtype)
     for r in range(rows * part // parts, rows * (part + 1) // parts):
-        a, b = x[r], y[r]
+        a, b = x[r], aside if streams else y[r]
         for c in range(width):
             v = (a[c] - centre[c]) * scale[c] + shift[c]
             v = low if v < low else v
             b[c] = high if v > high else v
+        if streams:
+            stream_rows(y[r].ctypes.data, 0, b.ctypes.data, 0, width, 1)
+    fence()
 
 
 @parallel_for(fastmath=FUSED)

@@ -24,7 +24,7 @@ import numpy as np
 
 from .conv import Geometry
 from .finish import finish
-from .gemm import LINE, stream_rows
+from .gemm import LINE, fence, stream_rows
 from .parallel import parallel_for
 from .vector import LANES, Emitter, Int, Pointer, vector_kernel
 from .workspace import address, streams, zeros
@@ -251,6 +251,7 @@ def _sum_row(task, p, weights, bias, ending):
     finish(ending, values, p.channels, place, p.channels, 0, p.channels, p.columns)
     if p.streams:
         stream_rows(place, p.channels, values, p.channels, p.channels, p.columns)
+        fence()
 
 
 def _sum_rows_of_products(task, p, lines, parts):

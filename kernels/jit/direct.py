@@ -21,7 +21,7 @@ from .conv import Geometry
 from .conv_matrix import Tap, Weights, Windows, gather_columns, is_matrix, matrix_rows, window_taps, windows_of
 from .direct_wgrad import wgrad
 from .finish import NOTHING, Epilogue, Finish, finish, finish_of
-from .gemm import LINE, TILE_ROWS, WIDTH, copy_rows_exactly, multiply, pack, stream_rows
+from .gemm import LINE, TILE_ROWS, WIDTH, copy_rows_exactly, fence, multiply, pack, stream_rows
 from .parallel import parallel_for
 from .vector import take
 from .workspace import address, counter, streams, workspace, zeros
@@ -107,6 +107,7 @@ def _product(worker, p, ending, windows, pieces, chunks, starts):
             finish(ending, values, values_row, place, row, p.channel + channel, end - channel, count)
         if p.streams:
             stream_rows(place, row, values, values_row, end - channel, count)
+            fence()
 
 
 @kernel

@@ -202,7 +202,10 @@ def copy_rows_exactly(
 def stream_rows(
     emit: Emitter, to: Pointer, to_row: Int, source: Pointer, source_row: Int, length: Int, rows: Int
 ) -> None:
-    """Copy ``rows`` rows of ``length`` floats past the caches: whole vectors, at multiples of a vector's size."""
+    """Copy ``rows`` rows of ``length`` floats past the caches: whole vectors, at multiples of a vector's size.
+
+    A task that streams ends with :func:`fence`.
+    """
 
     def row(_: Int, values: list) -> list:
         to, source = values
@@ -216,6 +219,11 @@ def stream_rows(
         return [to + to_row, source + source_row]
 
     emit.loop(rows, [to, source], row)
+
+
+@vector_kernel
+def fence(emit: Emitter) -> None:
+    """Let other threads see what was streamed before what follows."""
     emit.fence()
 
 

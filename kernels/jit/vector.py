@@ -184,7 +184,7 @@ class Pointer:
     def stream(self, vec: Vec) -> None:
         """Write ``LANES`` neighbouring floats past the caches; the address must be a multiple of a vector's size.
 
-        A line that is not in cache is otherwise read before it is overwritten. See :meth:`Emitter.fence`.
+        A line that is not in cache is otherwise read before it is overwritten. Afterwards comes :meth:`Emitter.fence`.
         """
         store = self.builder.store(vec.value, self.builder.bitcast(self.value, VECTOR.as_pointer()))
         store.align = 4 * LANES

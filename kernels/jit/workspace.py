@@ -51,9 +51,11 @@ def workspace(name: str, *shape: int) -> Array:
 
 
 def streams(y: Array) -> int:
-    """Whether to write an image ``(.., channels)`` past the caches: if it is too large for them, and whole vectors."""
+    """Whether to write rows of float32 past the caches: if they are too large for them, and whole vectors."""
     vector = 4 * LANES
-    return int(y.nbytes >= STREAM and 4 * y.shape[-1] % vector == 0 and y.ctypes.data % vector == 0)
+    if y.nbytes < STREAM or y.dtype != np.float32:
+        return 0
+    return int(4 * y.shape[-1] % vector == 0 and y.ctypes.data % vector == 0)
 
 
 def zeros(size: int) -> Array:

@@ -41,7 +41,7 @@ class CPUNormalisation(Normalisation):
         tasks = _parts(rows)
         limits = dtype.type(low), dtype.type(high)
         if residual is None:
-            _kernels().normalise(tasks, rows, y, *self.factors, *limits, tasks)
+            _kernels().normalise(tasks, rows, y, *self.factors, *limits, tasks, _streams(y))
         else:
             _kernels().normalise_add(tasks, rows, _rows(residual), y, *self.factors, *limits, tasks)
         return _like(y, self.x)
@@ -144,7 +144,7 @@ def batch_norm_backward(
     else:  # the statistics are constants: gx = of_gy * gy
         zero = np.zeros(width, dtype)
         unlimited = dtype.type(np.nan)
-        kernels.normalise(tasks, gradients, gx, zero, of_gy, zero, unlimited, unlimited, tasks)
+        kernels.normalise(tasks, gradients, gx, zero, of_gy, zero, unlimited, unlimited, tasks, _streams(gx))
     return _like(gx, x), gweight, gbias
 
 
@@ -162,6 +162,13 @@ def _like(rows: Array, x: Array) -> Array:
     """The inverse of :func:`_rows`, in the dtype of `x`."""
     n, c, *spatial = x.shape
     return channels_first_view(rounded(rows, x.dtype).reshape(n, *spatial, c))
+
+
+def _streams(rows: Array) -> int:
+    """Whether the kernels write these rows past the caches."""
+    from deepgpu.kernels.jit.workspace import streams
+
+    return streams(rows)
 
 
 def _parts(rows: Array) -> int:

@@ -179,3 +179,18 @@ def test_what_follows_is_done_in_the_same_pass(backend, add, limits):
     np.testing.assert_array_equal(normalised(other if add else None, *limits), expected)
     mean[:] = 9  # the factors are copies
     np.testing.assert_array_equal(normalised(other if add else None, *limits), expected)
+
+
+def test_images_written_past_the_caches_are_the_same(monkeypatch):
+    from deepgpu.backends.cpu import batchnorm
+    from deepgpu.kernels.jit import workspace
+
+    x = np.random.default_rng(0).standard_normal((8, 48, 32, 32)).astype(np.float32)
+    x[1, 2, 3, 4] = np.nan
+    normalised = batchnorm.batch_norm_eval(x, None, None, *np.ones((2, 48), np.float32), EPS)
+    usual = normalised(None, 0.0, 6.0)
+    assert not workspace.streams(usual.transpose(0, 2, 3, 1).reshape(-1, 48))
+    monkeypatch.setattr(workspace, "STREAM", 1)
+    past = normalised(None, 0.0, 6.0)
+    assert workspace.streams(past.transpose(0, 2, 3, 1).reshape(-1, 48))
+    np.testing.assert_array_equal(past, usual)
