@@ -182,8 +182,9 @@ def test_what_follows_is_done_in_the_same_pass(backend, add, limits):
 
 
 def test_images_written_past_the_caches_are_the_same(monkeypatch):
-    from deepgpu.backends.cpu import batchnorm
     from deepgpu.kernels.jit import workspace
+
+    from deepgpu.backends.cpu import batchnorm
 
     x = np.random.default_rng(0).standard_normal((8, 48, 32, 32)).astype(np.float32)
     x[1, 2, 3, 4] = np.nan
