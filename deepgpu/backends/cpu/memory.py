@@ -24,6 +24,9 @@ from deepgpu.backends.base import Array
 WORTH = 1 << 15
 """Bytes from which on memory is kept; the C library's own lists serve what is smaller."""
 
+SPARE = 4
+"""How many times as large as what is asked for a piece may be that is used again."""
+
 ALIGNMENT = 64
 """Bytes: a cache line, and the widest vector."""
 
@@ -91,9 +94,9 @@ class _Pool:
     def take(self, size: int) -> _Block:
         size = _rounded(size)
         with self._lock:
-            waiting = self._idle.get(size)
-            memory = waiting.pop() if waiting else None
+            memory = self._waiting(size)
             if memory is not None:
+                size = memory.size
                 self.idle -= size
             self.used += size
             if self.used > self.peak:
@@ -102,6 +105,16 @@ class _Pool:
         if memory is None:
             memory = self._fresh(size)
         return memory.view(_Block)
+
+    def _waiting(self, size: int) -> Array | None:
+        """A piece of this size that waits, else the smallest that is not too large."""
+        waiting = self._idle.get(size)
+        if not waiting:
+            fitting = [n for n, pieces in self._idle.items() if size < n <= SPARE * size and pieces]
+            if not fitting:
+                return None
+            waiting = self._idle[min(fitting)]
+        return waiting.pop()
 
     def _fresh(self, size: int) -> Array:
         try:

@@ -89,3 +89,14 @@ def test_when_memory_is_short_what_is_idle_is_given_up(monkeypatch: pytest.Monke
     monkeypatch.setattr(np, "empty", empty)
     assert memory.empty((128, 1024), np.float32).shape == (128, 1024)
     assert memory.stats()["reserved"] == 2 * SIZE
+
+
+def test_a_larger_piece_serves_where_none_fits() -> None:
+    x, y = memory.empty(SHAPE, np.float32), memory.empty((3 * SHAPE[0], SHAPE[1]), np.float32)
+    where = y.ctypes.data
+    del x, y
+    kept = memory.empty((SHAPE[0] + 32, SHAPE[1]), np.float32)  # the smallest that is large enough
+    assert kept.ctypes.data == where
+    assert memory.stats() == {"allocated": 3 * SIZE, "peak": 4 * SIZE, "reserved": 4 * SIZE}
+    small = memory.empty((SHAPE[0] // memory.SPARE // 2, SHAPE[1]), np.float32)  # all that waits is far too large
+    assert memory.stats()["reserved"] == 4 * SIZE + small.nbytes
