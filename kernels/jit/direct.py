@@ -22,6 +22,7 @@ from .conv_matrix import Tap, Weights, Windows, gather_columns, is_matrix, matri
 from .direct_wgrad import wgrad
 from .finish import NOTHING, Epilogue, Finish, finish, finish_of
 from .gemm import LINE, TILE_ROWS, WIDTH, copy_rows_exactly, fence, multiply, pack, stream_rows
+from .panels import Operand, pack_panels
 from .parallel import parallel_for
 from .vector import take
 from .workspace import address, counter, streams, workspace, zeros
@@ -207,7 +208,11 @@ def _multiply(
     workers, panels = get_num_threads(), -(-channels // WIDTH)
     rows = matrix_rows(weights.taps, weights.channels, weights.step, weights.all_channels)
     packed = workspace("weights", panels * WIDTH * rows.length)
-    _pack_weights(panels * 4, address(packed), address(w), weights.lane, channels, rows.offsets, rows.sorted)
+    matrix = _as_matrix(w, weights)
+    if matrix is not None:
+        pack_panels(matrix, address(packed), 1, weights.channels, channels)
+    else:
+        _pack_weights(panels * 4, address(packed), address(w), weights.lane, channels, rows.offsets, rows.sorted)
     shift = zeros(panels * WIDTH)
     if bias is not None:
         shift = workspace("bias", panels * WIDTH)
@@ -240,6 +245,15 @@ def _multiply(
         counter=counter(),
     )
     _product(workers, problem, ending, windows, rows.pieces, rows.chunks, rows.starts)
+
+
+def _as_matrix(w: Array, weights: Weights) -> Operand | None:
+    """The weights ``(c, k)`` of a window of one tap, whose rows or columns are neighbours in memory."""
+    ((_, _, _, offsets), *others) = weights.taps
+    if others or len(offsets) > 1 or 1 not in (weights.step, weights.lane):
+        return None
+    by_columns = int(weights.step == 1)
+    return Operand(address(w) + 4 * offsets[0], 0, weights.lane if by_columns else weights.step, by_columns)
 
 
 def _blocks(pixels: int, panels: int, workers: int) -> tuple[int, int]:

@@ -34,11 +34,10 @@ from .gemm import (
     WIDTH,
     copy_rows_exactly,
     multiply,
-    pack_columns,
-    pack_rows,
     turn,
     turn_biased,
 )
+from .panels import Operand, pack_panels, pack_part
 from .parallel import parallel_for
 from .vector import take
 from .workspace import address, counter, workspace, zeros
@@ -56,22 +55,6 @@ SOURCE_ROW = DEPTH + LINE
 
 PRODUCTS = 20
 """Multiply-adds in the time in which packing moves an element, about."""
-
-PACKED_COLUMNS, PACKED_ROWS = 8 * WIDTH, 256
-"""Of B, packed as one task."""
-
-
-class Operand(NamedTuple):
-    """A stack of matrices. Address in bytes, strides in floats."""
-
-    address: int
-    stack: int  # from one matrix to the next, 0 for the same one
-    line: int  # from one row, or column, to the next
-    by_columns: int
-
-    def transposed(self) -> Operand:
-        """The same memory."""
-        return self._replace(by_columns=1 - self.by_columns)
 
 
 class Problem(NamedTuple):
@@ -104,25 +87,6 @@ def _copy_part(to, a, matrix, m, k, rows, length):
         copy_rows_exactly(to, SOURCE_ROW, a.address + 4 * (matrix * a.stack + m * a.line + k), a.line, length, rows)
 
 
-@kernel
-def _pack_part(to, to_panel, b, matrix, k, n, rows, columns):
-    """Rows of some panels, from row k and column n on."""
-    if b.by_columns:
-        pack_columns(to, to_panel, b.address + 4 * (matrix * b.stack + n * b.line + k), b.line, columns, rows)
-    else:
-        pack_rows(to, to_panel, b.address + 4 * (matrix * b.stack + k * b.line + n), b.line, columns, rows)
-
-
-@parallel_for
-def _pack(item, b, p):
-    """A part of the rows of some panels of one matrix."""
-    across, down = (p.n + PACKED_COLUMNS - 1) // PACKED_COLUMNS, (p.k + PACKED_ROWS - 1) // PACKED_ROWS
-    matrix, rest = divmod(item, across * down)
-    n, k = rest % across * PACKED_COLUMNS, rest // across * PACKED_ROWS
-    to = p.packed + 4 * (matrix * p.packed_stack + n * p.k + k * WIDTH)
-    _pack_part(to, p.k * WIDTH, b, matrix, k, n, min(PACKED_ROWS, p.k - k), min(PACKED_COLUMNS, p.n - n))
-
-
 @parallel_for
 def _blocks(worker, a, b, p):
     """One worker: take blocks of C."""
@@ -147,7 +111,7 @@ def _blocks(worker, a, b, p):
             panels, panel_step = p.packed + 4 * (matrix * p.packed_stack + n * p.k + k * WIDTH), p.k
             if not p.packed:
                 panels, panel_step = own, DEPTH
-                _pack_part(own, DEPTH * WIDTH, b, matrix, k, n, length, columns)
+                pack_part(own, DEPTH * WIDTH, b, matrix, k, n, length, columns)
             for j in range(0, columns, WIDTH):
                 panel = panels + 4 * j * panel_step
                 c, c_row = aside + 4 * j, aside_row
@@ -205,7 +169,7 @@ def matmul(a: Array, b: Array, out: Array, bias: Array | None = None) -> None:
         counter=counter(),
     )
     if packed is not None:
-        _pack(matrices * -(-n // PACKED_COLUMNS) * -(-k // PACKED_ROWS), right, problem)
+        pack_panels(right, problem.packed, matrices, k, n)
     _blocks(workers, left, right, problem)
 
 

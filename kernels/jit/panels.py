@@ -1,0 +1,49 @@
+"""Whole matrices packed into the panels of :mod:`.gemm`, on all threads."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .compile import kernel
+from .gemm import WIDTH, pack_columns, pack_rows
+from .parallel import parallel_for
+
+COLUMNS, ROWS = 8 * WIDTH, 256
+"""Of a matrix, packed as one task: several panels, so that neighbours in memory are read together."""
+
+
+class Operand(NamedTuple):
+    """A stack of matrices. Address in bytes, strides in floats."""
+
+    address: int
+    stack: int  # from one matrix to the next, 0 for the same one
+    line: int  # from one row, or column, to the next
+    by_columns: int
+
+    def transposed(self) -> Operand:
+        """The same memory."""
+        return self._replace(by_columns=1 - self.by_columns)
+
+
+@kernel
+def pack_part(to, to_panel, b, matrix, k, n, rows, columns):
+    """Pack rows of some panels, from row k and column n on."""
+    if b.by_columns:
+        pack_columns(to, to_panel, b.address + 4 * (matrix * b.stack + n * b.line + k), b.line, columns, rows)
+    else:
+        pack_rows(to, to_panel, b.address + 4 * (matrix * b.stack + k * b.line + n), b.line, columns, rows)
+
+
+@parallel_for
+def _pack(item, b, to, to_stack, k, n):
+    """A part of the rows of some panels of one matrix."""
+    across, down = (n + COLUMNS - 1) // COLUMNS, (k + ROWS - 1) // ROWS
+    matrix, rest = divmod(item, across * down)
+    column, row = rest % across * COLUMNS, rest // across * ROWS
+    place = to + 4 * (matrix * to_stack + column * k + row * WIDTH)
+    pack_part(place, k * WIDTH, b, matrix, row, column, min(ROWS, k - row), min(COLUMNS, n - column))
+
+
+def pack_panels(b: Operand, to: int, matrices: int, k: int, n: int) -> None:
+    """Pack ``b (matrices, k, n)`` to an address, as ``(matrices, panels, k, WIDTH)``."""
+    _pack(matrices * -(-n // COLUMNS) * -(-k // ROWS), b, to, -(-n // WIDTH) * WIDTH * k, k, n)
