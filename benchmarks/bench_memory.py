@@ -20,7 +20,7 @@ import bench_networks
 from harness import Case, choose, environment
 from networks import NETWORKS
 
-STEPS = 3
+STEPS = 2
 SIDES = ("ours", *bench_networks.LAYOUTS)
 QUICK = {"MLP", "ResNet-18"}
 

@@ -2,8 +2,9 @@
 
 Each side lives in a process of its own with the same number of threads, and they work in turns: a few calls of ours, a
 few of PyTorch's, and so on for some rounds. A ratio is taken within a round, so that a machine that slows down for a
-while slows both. PyTorch may have several variants of a case (memory formats); its best counts. Between two turns there
-is a pause, because idle OpenMP threads go on spinning for about 15 ms and would take the other side's cores.
+while slows both. PyTorch may have several variants of a case (memory formats); its best counts, and one that was a
+tenth slower in a round is not timed again. Between two turns there is a pause, because idle OpenMP threads go on
+spinning for about 15 ms and would take the other side's cores.
 
 A benchmark file names its cases and says how each side runs one::
 
@@ -42,17 +43,20 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).resolve().parent / "results"
-PAUSE = 0.08
+PAUSE = 0.04
 """Seconds between two turns."""
 
-TURN = 0.1
+TURN = 0.05
 """Seconds that a turn takes, about; at least three calls, or a single one that takes longer."""
 
 ROUNDS = range(3, 10)
 """Turns of each side: the least, and as many more as fit into SECONDS."""
 
-SECONDS = 1.0
+SECONDS = 0.6
 """Of a case, about."""
+
+SLOWER = 1.1
+"""Times as long as the best that a variant may take to be timed again."""
 
 Side = Callable[..., Any]
 
@@ -198,7 +202,9 @@ def _serve(name: str, side: Side, threads: int, pipe: Any) -> None:
             for call in variants:
                 call()
         elif what == "turn":
-            answer = min(_seconds(call) for call in variants)
+            times = [_seconds(call) for call in variants]
+            answer = min(times)
+            variants = [call for call, taken in zip(variants, times, strict=True) if taken <= SLOWER * answer]
         pipe.send(answer)
 
 
@@ -262,9 +268,9 @@ def _cpu() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    fields = dict(line.split("\t: ", 1) for line in lines if "\t: " in line)
-    keys = ("model name", "cpu family\t", "model\t\t")
-    return ", ".join(f"{k.strip()} {fields[k]}" if i else fields[k] for i, k in enumerate(keys) if k in fields)
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    keys = ("model name", "cpu family", "model")
+    return ", ".join(f"{k} {fields[k]}" if i else fields[k] for i, k in enumerate(keys) if k in fields)
 
 
 def _peak(threads: int) -> float:

@@ -34,6 +34,18 @@ def _run(table, k, i, first, end, like):
     return numba.carray(_pointer(table[i, k] + first * like.itemsize), end - first, like.dtype)
 
 
+@kernel(fastmath=FUSED)
+def _momentum(p, g, m, sign, lr, momentum, fresh, weight_decay, nesterov, first_step):
+    """A step with momentum of any kind."""
+    for j in range(len(p)):
+        d = sign * g[j]
+        if weight_decay != 0:
+            d += weight_decay * p[j]
+        v = d if first_step else momentum * m[j] + fresh * d
+        m[j] = v
+        p[j] -= lr * (d + momentum * v if nesterov else v)
+
+
 @parallel_for(fastmath=FUSED)
 def sgd(part, table, offsets, factors, has_momentum, nesterov, first_step, parts):
     """``torch.optim.SGD``. Arrays: parameter, gradient, momentum.
@@ -49,13 +61,13 @@ def sgd(part, table, offsets, factors, has_momentum, nesterov, first_step, parts
         p, g = _run(table, 0, i, first, end, factors), _run(table, 1, i, first, end, factors)
         if has_momentum:
             m = _run(table, 2, i, first, end, factors)
-            for j in range(end - first):
-                d = sign * g[j]
-                if weight_decay != 0:
-                    d += weight_decay * p[j]
-                v = d if first_step else momentum * m[j] + fresh * d
-                m[j] = v
-                p[j] -= lr * (d + momentum * v if nesterov else v)
+            if first_step or nesterov or weight_decay == 0:
+                _momentum(p, g, m, sign, lr, momentum, fresh, weight_decay, nesterov, first_step)
+            else:  # the usual step, without a choice that would keep the loop from being vectors
+                for j in range(end - first):
+                    v = momentum * m[j] + fresh * (sign * g[j] + weight_decay * p[j])
+                    m[j] = v
+                    p[j] -= lr * v
         else:
             for j in range(end - first):
                 d = sign * g[j]
