@@ -97,7 +97,7 @@ def test_layer_of_any_shape(shape, x_by_columns, seed):
 # stack, m, k, n, line of A (more than k: rows lie apart); few rows are turned, far ones are copied
 WAYS = [
     ((1, 300, 70, 45, 70), (0, 0)),
-    ((1, 300, 70, 45, 1100), (0, 1)),
+    ((1, 300, 70, 100, 1100), (0, 1)),
     ((1, 21, 900, 500, 900), (1, 0)),
     ((2, 21, 900, 500, 900), (1, 0)),
     ((3, 60, 300, 50, 300), (0, 0)),
