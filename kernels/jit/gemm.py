@@ -242,55 +242,36 @@ def clear_rows(emit: Emitter, to: Pointer, to_row: Int, length: Int, rows: Int) 
     emit.loop(rows, [to], row)
 
 
-def _turning(biased: bool) -> Callable[..., None]:
-    def turn(
-        emit: Emitter,
-        to: Pointer,
-        to_row: Int,
-        source: Pointer,
-        source_row: Int,
-        bias: Pointer,
-        rows: Int,
-        columns: Int,
-    ) -> None:
-        """``to[j, i] = source[i, j]``, plus ``bias[i]`` if biased, for a source of so many rows and columns.
+@vector_kernel
+def turn(emit: Emitter, to: Pointer, to_row: Int, source: Pointer, source_row: Int, rows: Int, columns: Int) -> None:
+    """``to[j, i] = source[i, j]`` for a source of so many rows and columns.
 
-        Squares of ``LANES x LANES`` pass through registers; nothing past either matrix is touched.
-        """
+    Squares of ``LANES x LANES`` pass through registers; nothing past either matrix is touched.
+    """
+    one, none = emit.int(1), emit.int(0)
 
-        def square(i: Int, j: Int, whole: bool) -> None:
-            down, across = rows - i, columns - j
-            mask = None if whole else emit.mask(across)
-            corner = source + source_row * i + j
-            lines = [corner + source_row * n for n in range(LANES)]
-            if not whole:  # a row that is not there is read as the first
-                lines = [emit.where(down, n, line, corner) for n, line in enumerate(lines)]
-            turned = transposed([line.load(mask) for line in lines])
-            if biased:
-                shift = (bias + i).load(None if whole else emit.mask(down))
-                turned = [line + shift for line in turned]
-            for n, line in enumerate(turned):
-                mask = None if whole else emit.mask(emit.where(across, n, down, emit.int(0)))
-                (to + to_row * (j + n) + i).store(line, mask)
+    def square(i: Int, j: Int, whole: bool) -> None:
+        down, across = rows - i, columns - j
+        mask = None if whole else emit.mask(across)
+        corner = source + source_row * i + j
+        lines = [corner + source_row * n for n in range(LANES)]
+        if not whole:  # a row that is not there is read as the first
+            lines = [emit.where(down, n, line, corner) for n, line in enumerate(lines)]
+        for n, line in enumerate(transposed([line.load(mask) for line in lines])):
+            mask = None if whole else emit.mask(emit.where(across, n, down, none))
+            (to + to_row * (j + n) + i).store(line, mask)
 
-        def columns_of_squares(jj: Int, _: list) -> list:
-            def squares(ii: Int, _: list) -> list:
-                i, j = ii * LANES, jj * LANES
-                inside = emit.where(rows - i, LANES - 1, emit.where(columns - j, LANES - 1, one, none), none)
-                emit.choose(inside, {1: lambda: square(i, j, True), 0: lambda: square(i, j, False)})
-                return []
-
-            emit.loop((rows + (LANES - 1)).quotient(LANES), [], squares)
+    def columns_of_squares(jj: Int, _: list) -> list:
+        def squares(ii: Int, _: list) -> list:
+            i, j = ii * LANES, jj * LANES
+            inside = emit.where(rows - i, LANES - 1, emit.where(columns - j, LANES - 1, one, none), none)
+            emit.choose(inside, {1: lambda: square(i, j, True), 0: lambda: square(i, j, False)})
             return []
 
-        one, none = emit.int(1), emit.int(0)
-        emit.loop((columns + (LANES - 1)).quotient(LANES), [], columns_of_squares)
+        emit.loop((rows + (LANES - 1)).quotient(LANES), [], squares)
+        return []
 
-    return turn
-
-
-turn = vector_kernel(_turning(biased=False))
-turn_biased = vector_kernel(_turning(biased=True))
+    emit.loop((columns + (LANES - 1)).quotient(LANES), [], columns_of_squares)
 
 
 @vector_kernel

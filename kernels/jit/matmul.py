@@ -11,10 +11,6 @@ in L1 while the tiles go down the rows::
 
 A and B may be stored by rows or by columns. A is read where it lies if its rows are contiguous and not pages apart
 (:data:`.gemm.FAR`).
-
-Packing costs a pass over B, which pays if A has many rows. Where A has fewer than B has columns, as for a small batch
-in a wide layer, ``C^T = B^T A^T`` is computed instead: then A is packed, B is read where it lies, and blocks of
-``C^T`` are turned round in cache on their way to C.
 """
 
 from __future__ import annotations
@@ -35,7 +31,6 @@ from .gemm import (
     copy_rows_exactly,
     multiply,
     turn,
-    turn_biased,
 )
 from .panels import Operand, pack_panels, pack_part
 from .parallel import parallel_for
@@ -53,17 +48,13 @@ OWN_COLUMNS = 128
 SOURCE_ROW = DEPTH + LINE
 """From one row of a copied block of A to the next: no power of two."""
 
-PRODUCTS = 20
-"""Multiply-adds in the time in which packing moves an element, about."""
-
 
 class Problem(NamedTuple):
     """What else the kernels must know. Addresses in bytes, sizes in floats."""
 
     packed: int  # B: (stack, panel, k, WIDTH); 0 if every thread packs what it needs
     packed_stack: int  # from one matrix to the next
-    c: int  # (stack, m, n), or (stack, n, m) if turned
-    turned: int
+    c: int  # (stack, m, n)
     stack: int
     m: int
     n: int
@@ -71,8 +62,7 @@ class Problem(NamedTuple):
     rows: int  # of a block
     columns: int
     copies: int  # whether blocks of A are copied
-    bias: int  # for each column, whole panels; for each row if turned
-    zeros: int  # a panel's row
+    bias: int  # a row to add, whole panels
     scratch: int  # of all workers
     scratch_size: int  # of one
     counter: int  # an int64: blocks taken
@@ -82,7 +72,7 @@ class Problem(NamedTuple):
 def _copy_part(to, a, matrix, m, k, rows, length):
     """A part of some rows of A, as rows; from row m and column k on."""
     if a.by_columns:
-        turn(to, SOURCE_ROW, a.address + 4 * (matrix * a.stack + k * a.line + m), a.line, 0, length, rows)
+        turn(to, SOURCE_ROW, a.address + 4 * (matrix * a.stack + k * a.line + m), a.line, length, rows)
     else:
         copy_rows_exactly(to, SOURCE_ROW, a.address + 4 * (matrix * a.stack + m * a.line + k), a.line, length, rows)
 
@@ -101,7 +91,7 @@ def _blocks(worker, a, b, p):
         matrix, rest = divmod(item, down * across)
         m, n = rest % down * p.rows, rest // down * p.columns
         rows, columns = min(p.rows, p.m - m), min(p.columns, p.n - n)
-        inside = 0 if p.turned else columns // WIDTH * WIDTH  # columns that are summed up in C itself
+        inside = columns // WIDTH * WIDTH  # columns that are summed up in C itself
         for k in range(0, p.k, DEPTH):
             length = min(DEPTH, p.k - k)
             left, left_row = a.address + 4 * (matrix * a.stack + m * a.line + k), a.line
@@ -119,13 +109,10 @@ def _blocks(worker, a, b, p):
                     c, c_row = p.c + 4 * ((matrix * p.m + m) * p.n + n + j), p.n
                 start, start_row = c, c_row
                 if k == 0:
-                    start, start_row = p.zeros if p.turned else p.bias + 4 * (n + j), 0
+                    start, start_row = p.bias + 4 * (n + j), 0
                 ahead = panel + 4 * WIDTH * panel_step if j + WIDTH < columns else panels
                 multiply(left, left_row, panel, c, c_row, start, start_row, rows, length, ahead, 0)
-        if p.turned:
-            c = p.c + 4 * ((matrix * p.n + n) * p.m + m)
-            turn_biased(c, p.m, aside, aside_row, p.bias + 4 * m, rows, columns)
-        elif inside < columns:
+        if inside < columns:
             c = p.c + 4 * ((matrix * p.m + m) * p.n + n + inside)
             copy_rows_exactly(c, p.n, aside + 4 * inside, aside_row, columns - inside, rows)
 
@@ -138,32 +125,28 @@ def matmul(a: Array, b: Array, out: Array, bias: Array | None = None) -> None:
     stack, m, n = out.shape
     k, workers = a.shape[2], get_num_threads()
     (a, left), (b, right) = _operand(a), _operand(b)  # arrays that must live on
-    plan = _plan(stack, m, n, k, left[2:], right[2:], workers)
+    rows, columns = _block(stack, m, n, workers)
     shift = zeros(_padded(n, WIDTH))
     if bias is not None:
         shift = workspace("bias", _padded(n, WIDTH))
         shift[:n] = bias
-    if plan.turned:
-        left, right, m, n = right.transposed(), left.transposed(), n, m
     matrices = stack if right.stack else 1
     packed_stack = _padded(n, WIDTH) * k
     packed = workspace("values", matrices, packed_stack) if m > ROWS else None
-    size = plan.rows * (SOURCE_ROW + plan.columns + LINE) + (plan.columns * DEPTH if packed is None else 0) + LINE
+    size = rows * (SOURCE_ROW + columns + LINE) + (columns * DEPTH if packed is None else 0) + LINE
     scratch = workspace("scratch", workers, size)
     problem = Problem(
         packed=0 if packed is None else address(packed),
         packed_stack=packed_stack if right.stack else 0,
         c=address(out),
-        turned=plan.turned,
         stack=stack,
         m=m,
         n=n,
         k=k,
-        rows=plan.rows,
-        columns=plan.columns,
-        copies=plan.copies,
+        rows=rows,
+        columns=columns,
+        copies=int(left.by_columns or (left.line >= FAR and n > 2 * WIDTH)),
         bias=address(shift),
-        zeros=address(zeros(WIDTH)),
         scratch=address(scratch),
         scratch_size=scratch.shape[1],
         counter=counter(),
@@ -185,30 +168,7 @@ def _operand(x: Array) -> tuple[Array, Operand]:
     return x, Operand(address(x), rows * columns, columns, 0)
 
 
-class Plan(NamedTuple):
-    """How a product is computed."""
-
-    turned: int
-    copies: int
-    rows: int  # of a block
-    columns: int
-
-
 @functools.lru_cache(maxsize=4096)
-def _plan(stack: int, m: int, n: int, k: int, left: tuple[int, int], right: tuple[int, int], workers: int) -> Plan:
-    """The cheaper of the two ways; an operand is given by its line and whether that is a column."""
-    ways = []
-    for turned in (0, 1):
-        if turned:
-            m, n, left, right = n, m, (right[0], 1 - right[1]), (left[0], 1 - left[1])
-        line, by_columns = left
-        copies = int(by_columns or (line >= FAR and n > 2 * WIDTH))
-        moved = k * n * (2 if right[1] else 1) + k * m * copies * (2 if by_columns else 1) + 2 * m * n * turned
-        ways.append((moved + _padded(m, TILE_ROWS) * _padded(n, WIDTH) * k / PRODUCTS, turned, copies, m, n))
-    _, turned, copies, m, n = min(ways)
-    return Plan(turned, copies, *_block(stack, m, n, workers))
-
-
 def _block(stack: int, m: int, n: int, workers: int) -> tuple[int, int]:
     """Rows and columns of a block, such that the threads end together; a block pays for loading A and panels of B."""
 

@@ -20,10 +20,6 @@ class Operand(NamedTuple):
     line: int  # from one row, or column, to the next
     by_columns: int
 
-    def transposed(self) -> Operand:
-        """The same memory."""
-        return self._replace(by_columns=1 - self.by_columns)
-
 
 @kernel
 def pack_part(to, to_panel, b, matrix, k, n, rows, columns):

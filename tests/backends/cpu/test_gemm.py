@@ -94,18 +94,18 @@ def test_layer_of_any_shape(shape, x_by_columns, seed):
     assert error <= 1e-6 * np.sqrt(m * n * (k + 1))  # the usual size of the sums: a few of them may cancel
 
 
-# stack, m, k, n, line of A (more than k: rows lie apart); few rows are turned, far ones are copied
+# stack, m, k, n, line of A: more than k where its rows lie apart, so that they are copied; few rows pack B themselves
 WAYS = [
-    ((1, 300, 70, 45, 70), (0, 0)),
-    ((1, 300, 70, 100, 1100), (0, 1)),
-    ((1, 21, 900, 500, 900), (1, 0)),
-    ((2, 21, 900, 500, 900), (1, 0)),
-    ((3, 60, 300, 50, 300), (0, 0)),
+    (1, 300, 70, 45, 70),
+    (1, 300, 70, 100, 1100),
+    (1, 21, 900, 500, 900),
+    (2, 21, 900, 500, 1100),
+    (3, 300, 300, 50, 300),
 ]
 
 
-@pytest.mark.parametrize(("sizes", "way"), WAYS)
-def test_every_way_of_the_kernel(sizes, way):
+@pytest.mark.parametrize("sizes", WAYS)
+def test_every_way_of_the_kernel(sizes):
     from deepgpu.kernels.jit import matmul
 
     stack, m, k, n, line = sizes
@@ -116,8 +116,6 @@ def test_every_way_of_the_kernel(sizes, way):
     around = np.full(stack * m * n + 200, 7, np.float32)
     out = around[100:-100].reshape(stack, m, n)
     matmul.matmul(a, b, out, bias)
-    plan = matmul._plan(stack, m, n, k, (line, 0), (k, 1), 2)
-    assert (plan.turned, plan.copies) == way
     assert relative_error(out, a.astype(np.float64) @ b.astype(np.float64) + bias) <= 1e-6
     assert (around[:100] == 7).all()
     assert (around[-100:] == 7).all()
