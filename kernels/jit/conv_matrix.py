@@ -3,11 +3,14 @@
 A row is cut into *pieces*, runs of floats that are neighbours in memory: the ``S C`` floats of one row of the window
 where its columns are neighbours (dilation 1), else the channels of one tap. Long rows are cut into *chunks* of pieces,
 such that a block of columns stays in L2, and what it is multiplied by in L1.
+
+Where the pieces are the rows of windows that overlap, nothing need be gathered: see :mod:`.conv_patch`.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +35,8 @@ class Rows(NamedTuple):
     offsets: Array  # (length,): for each float, where its weight is relative to the filter
     sorted: Array  # (length,): the floats in the order of their weights
     stride: int  # floats from one gathered row to the next: a vector to spare, and no power of two
+    columns: int  # of the window if the pieces are its rows, 0 if they are parts of them
+    most: int  # pieces in a chunk
 
     @property
     def length(self) -> int:
@@ -87,8 +92,14 @@ def matrix_rows(taps: tuple[Tap, ...], channels: int, channel_step: int, neighbo
             starts.append(size)
         size += pixels * count
     tables = pieces, [*chunks, len(pieces)], [*starts, size], offsets, np.argsort(offsets, kind="stable")
-    longest = int(np.diff(tables[2]).max())
-    return Rows(*(np.array(table, np.int64) for table in tables), longest // LINE * LINE + 3 * LINE)
+    most, longest = (max(b - a for a, b in itertools.pairwise(table)) for table in tables[1:3])
+    whole = neighbours and all(piece[1:] == pieces[0][1:] for piece in pieces)
+    return Rows(
+        *(np.array(table, np.int64) for table in tables),
+        stride=longest // LINE * LINE + 3 * LINE,
+        columns=pieces[0][2] if whole else 0,
+        most=most,
+    )
 
 
 def window_taps(window: tuple[int, int], conv: Geometry) -> tuple[Tap, ...]:

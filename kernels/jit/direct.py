@@ -19,9 +19,10 @@ from . import narrow
 from .compile import kernel
 from .conv import Geometry
 from .conv_matrix import Tap, Weights, Windows, gather_columns, is_matrix, matrix_rows, window_taps, windows_of
+from .conv_patch import copy_patches, line_of, room
 from .direct_wgrad import wgrad
 from .finish import NOTHING, Epilogue, Finish, finish, finish_of
-from .gemm import LINE, TILE_ROWS, WIDTH, copy_rows_exactly, fence, multiply, pack, stream_rows
+from .gemm import LINE, TILE_ROWS, WIDTH, copy_rows_exactly, fence, multiply_windows, pack, stream_rows
 from .panels import Operand, pack_panels
 from .parallel import parallel_for
 from .vector import take
@@ -57,6 +58,8 @@ class Product(NamedTuple):
     scratch: int  # of all workers
     scratch_size: int  # of one
     columns_row: int  # from one row of gathered columns to the next
+    columns_size: int  # of a block of them, or of patches
+    patch_row: int  # from one row of a patch to the next; 0 if there are none
     streams: int  # whether y is written past the caches
     counter: int  # an int64: blocks taken
 
@@ -65,12 +68,13 @@ class Product(NamedTuple):
 def _product(worker, p, ending, windows, pieces, chunks, starts):
     """One worker: take blocks of pixels and panels, gather their columns chunk by chunk, and multiply."""
     columns = p.scratch + 4 * worker * p.scratch_size
-    aside, aside_row = columns + 4 * p.block * p.columns_row, (p.channels + WIDTH - 1) // WIDTH * WIDTH
+    aside, aside_row = columns + 4 * p.columns_size, (p.channels + WIDTH - 1) // WIDTH * WIDTH
     all_panels = aside_row // WIDTH
     shares = (all_panels + p.panels - 1) // p.panels
     items = (p.pixels + p.block - 1) // p.block * shares
     whole = p.y_stride_h * p.y_stride_w == 1 and windows.rows == p.y_height and windows.columns == p.y_width
     direct = whole and not p.streams  # sums are made in y itself, but for those of a panel that is not whole
+    past = int(p.streams and not ending.wanted)  # the last sums go past the caches
     following = take(p.counter)
     while following < items:
         item, following = following, take(p.counter)
@@ -79,35 +83,64 @@ def _product(worker, p, ending, windows, pieces, chunks, starts):
         for chunk in range(chunks.size - 1):
             some = pieces[chunks[chunk] : chunks[chunk + 1]]
             length = starts[chunk + 1] - starts[chunk]
-            if p.gathered:
+            runs = some.shape[0] if p.patch_row else 1
+            last = past and chunk + 2 == chunks.size
+            if not p.gathered:
+                a, a_row = windows.image + 4 * (first * windows.pixel + some[0, 3]), windows.pixel
+            elif p.patch_row:
+                a, a_row = columns, windows.stride_w * windows.pixel
+                copy_patches(columns, p.patch_row, windows, first, count, some)
+            else:
                 a, a_row = columns, p.columns_row
                 gather_columns(columns, p.columns_row, windows, first, count, some)
-            else:
-                a, a_row = windows.image + 4 * (first * windows.pixel + some[0, 3]), windows.pixel
             for panel in range(panel_0, panel_1):
                 b = p.weights + 4 * (panel * starts[-1] + starts[chunk]) * WIDTH
-                if direct and (panel + 1) * WIDTH <= p.channels:
+                c, c_row = aside + 4 * panel * WIDTH, aside_row
+                whole_panel = (panel + 1) * WIDTH <= p.channels
+                if direct and whole_panel:
                     c, c_row = p.y + 4 * (first * p.y_pixel + panel * WIDTH), p.y_pixel
-                else:
-                    c, c_row = aside + 4 * panel * WIDTH, aside_row
                 start, start_row = (p.bias + 4 * panel * WIDTH, 0) if chunk == 0 else (c, c_row)
+                if last and whole_panel:
+                    c, c_row = p.y + 4 * (first * p.y_pixel + panel * WIDTH), p.y_pixel
                 ahead, ahead_tile = b + 4 * starts[-1] * WIDTH, 0  # the next panel
                 if panel + 1 == panel_1:
                     ahead = p.weights + 4 * (panel_0 * starts[-1] + starts[(chunk + 1) % (chunks.size - 1)]) * WIDTH
                 if panel == panel_0 and not p.gathered and following < items:  # or the next block of the image
                     ahead = windows.image + 4 * (following // shares * p.block * windows.pixel + some[0, 3])
                     ahead_tile = TILE_ROWS * windows.pixel
-                multiply(a, a_row, b, c, c_row, start, start_row, count, length, ahead, ahead_tile)
+                done, part = 0, a
+                while done < count:
+                    line = line_of(windows, first + done, count - done) if p.patch_row else count
+                    multiply_windows(
+                        part,
+                        a_row,
+                        p.patch_row,
+                        runs,
+                        b,
+                        c + 4 * done * c_row,
+                        c_row,
+                        start + 4 * done * start_row,
+                        start_row,
+                        line,
+                        length // runs,
+                        ahead,
+                        ahead_tile,
+                        int(last and whole_panel),
+                    )
+                    part += 4 * runs * p.patch_row
+                    done += line
         channel, end = panel_0 * WIDTH, min(panel_1 * WIDTH, p.channels)
-        begin = p.channels // WIDTH * WIDTH if direct else channel
+        begin = max(channel, p.channels // WIDTH * WIDTH) if direct or past else channel  # what is aside
         place, row = p.y + 4 * (first * p.y_pixel + channel), p.y_pixel
-        values, values_row = (aside + 4 * channel, aside_row) if p.streams else (place, row)
         if begin < end and not p.streams:
             _put(aside + 4 * begin, aside_row, p, windows, first, count, begin, end - begin)
         if ending.wanted:  # only where the pixels of a block are neighbours: in fprop
+            values, values_row = (aside + 4 * channel, aside_row) if p.streams else (place, row)
             finish(ending, values, values_row, place, row, p.channel + channel, end - channel, count)
         if p.streams:
-            stream_rows(place, row, values, values_row, end - channel, count)
+            if begin < end:
+                to = place + 4 * (begin - channel)
+                stream_rows(to, row, aside + 4 * begin, aside_row, end - begin, count)
             fence()
 
 
@@ -220,7 +253,8 @@ def _multiply(
     pixels = len(y) * windows.rows * windows.columns
     block, share = _blocks(pixels, panels, workers)
     whole = target.stride == (1, 1) and (windows.rows, windows.columns) == y.shape[1:3]
-    scratch = workspace("scratch", workers, block * (rows.stride + panels * WIDTH) + LINE)
+    columns, patch_row = room(rows, windows, block)
+    scratch = workspace("scratch", workers, columns + block * panels * WIDTH + LINE)
     problem = Product(
         gathered=int(gathered),
         weights=address(packed),
@@ -241,6 +275,8 @@ def _multiply(
         scratch=address(scratch),
         scratch_size=scratch.shape[1],
         columns_row=rows.stride,
+        columns_size=columns,
+        patch_row=patch_row,
         streams=int(whole and channels == y.shape[3] and streams(y)),
         counter=counter(),
     )

@@ -14,6 +14,7 @@ from numba import get_num_threads
 
 from .conv import Geometry
 from .conv_matrix import gather_columns, is_matrix, matrix_rows, window_taps, windows_of
+from .conv_patch import copy_patches, line_of, room
 from .gemm import LINE, WIDTH, multiply_transposed, pack_rows
 from .parallel import parallel_for
 from .vector import LANES, Emitter, Int, Pointer, take, transposed, vector_kernel
@@ -43,6 +44,8 @@ class Sum(NamedTuple):
     scratch: int  # of all workers
     scratch_size: int  # of one
     columns_row: int  # from one row of gathered columns to the next
+    columns_size: int  # of a block of them, or of patches
+    patch_row: int  # from one row of a patch to the next; 0 if there are none
     counter: int  # an int64: blocks taken
 
 
@@ -50,7 +53,7 @@ class Sum(NamedTuple):
 def _sum(worker, p, windows, pieces, chunks, starts):
     """One worker: take a chunk of the row, a share of the channels and a part of the pixels, and sum up."""
     columns = p.scratch + 4 * worker * p.scratch_size
-    packed = columns + 4 * BLOCK * p.columns_row
+    packed = columns + 4 * p.columns_size
     shares = (p.channels + p.share - 1) // p.share
     while True:
         item = take(p.counter)
@@ -60,23 +63,37 @@ def _sum(worker, p, windows, pieces, chunks, starts):
         chunk, share = divmod(rest, shares)
         some = pieces[chunks[chunk] : chunks[chunk + 1]]
         length = starts[chunk + 1] - starts[chunk]
+        runs = some.shape[0] if p.patch_row else 1
+        run = length // runs
         channel = share * p.share
         channels = min(p.share, p.channels - channel)
         sums = p.parts + 4 * ((split * shares + share) * starts[-1] + starts[chunk]) * p.share
         begin, end = p.pixels * split // p.splits, p.pixels * (split + 1) // p.splits
         for first in range(begin, end, BLOCK):
             count = min(BLOCK, end - first)
-            if p.gathered:
+            if not p.gathered:
+                a, a_row = windows.image + 4 * (first * windows.pixel + some[0, 3]), windows.pixel
+            elif p.patch_row:
+                a, a_row = columns, windows.stride_w * windows.pixel
+                copy_patches(columns, p.patch_row, windows, first, count, some)
+            else:
                 a, a_row = columns, p.columns_row
                 gather_columns(columns, p.columns_row, windows, first, count, some)
-            else:
-                a, a_row = windows.image + 4 * (first * windows.pixel + some[0, 3]), windows.pixel
             gradients = p.gy + 4 * (first * p.gy_pixel + channel)
             pack_rows(packed, BLOCK * WIDTH, gradients, p.gy_pixel, channels, count)
             for n in range(0, channels, WIDTH):
                 b, c = packed + 4 * n * BLOCK, sums + 4 * n
                 start, start_row = (p.zeros, 0) if first == begin else (c, p.share)
-                multiply_transposed(a, a_row, b, WIDTH, c, p.share, start, start_row, length, count)
+                done, part = 0, a
+                while done < count:
+                    line = line_of(windows, first + done, count - done) if p.patch_row else count
+                    line_b = b + 4 * done * WIDTH
+                    for k in range(0, length, run):
+                        to, begun = c + 4 * k * p.share, start + 4 * k * start_row
+                        multiply_transposed(part, a_row, line_b, WIDTH, to, p.share, begun, start_row, run, line)
+                        part += 4 * p.patch_row
+                    start, start_row = c, p.share
+                    done += line
 
 
 @vector_kernel
@@ -130,9 +147,10 @@ def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
     pixels = gy.shape[0] * gy.shape[1] * gy.shape[2]
     splits = max(1, min(-(-4 * workers // (chunks * shares)), pixels // 512))
     parts = workspace("parts", splits, shares, rows.length, share)
-    scratch = workspace("scratch", workers, BLOCK * (rows.stride + share) + LINE)
     for g in range(conv.groups):
         windows = windows_of(x, g * c, conv.stride, gy.shape[1:3])
+        columns, patch_row = room(rows, windows, BLOCK)
+        scratch = workspace("scratch", workers, columns + BLOCK * share + LINE)
         problem = Sum(
             gathered=int(not is_matrix(windows, (r, s), conv)),
             gy=address(gy) + 4 * g * k,
@@ -146,6 +164,8 @@ def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
             scratch=address(scratch),
             scratch_size=scratch.shape[1],
             columns_row=rows.stride,
+            columns_size=columns,
+            patch_row=patch_row,
             counter=counter(),
         )
         _sum(workers, problem, windows, rows.pieces, rows.chunks, rows.starts)

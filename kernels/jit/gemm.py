@@ -56,6 +56,9 @@ class _Operands(NamedTuple):
     start: Pointer
     start_row: Int
     length: Int
+    pieces: Int | None = None  # a row of A is so many runs of `length` floats
+    a_piece: Int | None = None
+    streams: Int | None = None  # whether C is written past the caches
 
 
 def _tile(emit: Emitter, rows: int, o: _Operands, fetch: Callable[[Pointer, Int], None]) -> None:
@@ -72,10 +75,29 @@ def _tile(emit: Emitter, rows: int, o: _Operands, fetch: Callable[[Pointer, Int]
         return [a + o.a_step, b + o.b_row, *new]
 
     places = [(r, j) for r in range(rows) for j in (0, LANES)]
-    sums = emit.loop(o.length, [o.a, o.b, *[emit.zero()] * len(places)], step)[2:]
-    for (r, j), total in zip(places, sums, strict=True):  # long sums are made of short ones: that rounds less
-        start = (o.start + o.start_row * r + j).load()
-        (o.c + o.c_row * r + j).store(start + total)
+    begin = [o.a, o.b, *[emit.zero()] * len(places)]
+    if o.pieces is None:
+        sums = emit.loop(o.length, begin, step)[2:]
+    else:
+        gap = o.a_piece - o.length
+
+        def piece(_: Int, values: list) -> list:
+            a, *others = emit.loop(o.length, values, step)
+            return [a + gap, *others]
+
+        sums = emit.loop(o.pieces, begin, piece)[2:]
+    # long sums are made of short ones: that rounds less
+    totals = [(o.start + o.start_row * r + j).load() + total for (r, j), total in zip(places, sums, strict=True)]
+    targets = [o.c + o.c_row * r + j for r, j in places]
+
+    def write(store: Callable[[Pointer, Vec], None]) -> None:
+        for target, total in zip(targets, totals, strict=True):
+            store(target, total)
+
+    if o.streams is None:
+        write(Pointer.store)
+    else:
+        emit.choose(o.streams, {0: lambda: write(Pointer.store), 1: lambda: write(Pointer.stream)})
 
 
 def _panel(emit: Emitter, rows: Int, o: _Operands, fetch: Callable[[Int], Callable[[Pointer, Int], None]]) -> None:
@@ -118,6 +140,37 @@ def multiply(
     There must be memory: to ask for an address that has none walks through the page tables every time.
     """
     operands = _Operands(a, a_row, emit.int(1), b, emit.int(WIDTH), c, c_row, start, start_row, length)
+
+    def fetch(tile: Int) -> Callable[[Pointer, Int], None]:
+        return lambda a, i: (ahead + tile * ahead_tile + i * LINE).prefetch(2)
+
+    _panel(emit, rows, operands, fetch)
+
+
+@vector_kernel
+def multiply_windows(
+    emit: Emitter,
+    a: Pointer,
+    a_row: Int,
+    a_piece: Int,
+    pieces: Int,
+    b: Pointer,
+    c: Pointer,
+    c_row: Int,
+    start: Pointer,
+    start_row: Int,
+    rows: Int,
+    length: Int,
+    ahead: Pointer,
+    ahead_tile: Int,
+    streams: Int,
+) -> None:
+    """As :func:`multiply`, but a row of A is ``pieces`` runs of ``length`` floats, ``a_piece`` apart.
+
+    With ``streams`` 1, C is written past the caches as by :func:`stream_rows`.
+    """
+    one, width = emit.int(1), emit.int(WIDTH)
+    operands = _Operands(a, a_row, one, b, width, c, c_row, start, start_row, length, pieces, a_piece, streams)
 
     def fetch(tile: Int) -> Callable[[Pointer, Int], None]:
         return lambda a, i: (ahead + tile * ahead_tile + i * LINE).prefetch(2)

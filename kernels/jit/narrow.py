@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import get_num_threads
 
-from .compile import kernel
 from .conv_matrix import Tap, Weights, Windows
+from .conv_patch import copy_line
 from .finish import Finish, finish
-from .gemm import LINE, clear_rows, copy_rows
+from .gemm import LINE
 from .parallel import parallel_for
 from .vector import LANES, Emitter, Int, Pointer, take, vector_kernel
 from .workspace import address, counter, workspace, zeros
@@ -116,24 +116,6 @@ class Problem(NamedTuple):
     counter: int
 
 
-@kernel
-def _copy_patch(to, to_row, to_columns, windows, n, top, left, rows):
-    """Copy rows of an image from (top, left) on, ``to_columns`` pixels each; outside the image is zero."""
-    pixel = windows.pixel
-    before, end = min(max(0, -left), to_columns), min(to_columns, windows.width - left)
-    for r in range(rows):
-        h, row = top + r, to + 4 * r * to_row
-        if h < 0 or h >= windows.height or end <= before:
-            clear_rows(row, 0, to_columns * pixel, 1)
-            continue
-        if before > 0:
-            clear_rows(row, 0, before * pixel, 1)
-        source = windows.image + 4 * ((n * windows.height + h) * windows.width + left + before) * pixel
-        copy_rows(row + 4 * before * pixel, 0, source, 0, (end - before) * pixel, 1)
-        if end < to_columns:
-            clear_rows(row + 4 * end * pixel, 0, (to_columns - end) * pixel, 1)
-
-
 @parallel_for
 def _blocks(worker, p, ending, windows):
     """One worker: take some lines of windows, copy what they need of the image, and sum."""
@@ -150,7 +132,8 @@ def _blocks(worker, p, ending, windows):
         lines = min(p.lines, windows.rows - first)
         rows = (lines - 1) * windows.stride_h + p.taps_rows
         top = first * windows.stride_h + p.taps_row
-        _copy_patch(patch, patch_row, columns, windows, n, top, p.taps_column, rows)
+        for row in range(rows):
+            copy_line(patch + 4 * row * patch_row, columns, windows, n, top + row, p.taps_column)
         for line in range(lines):
             h = (first + line) * p.y_stride_h + p.y_first_h
             place = p.y + 4 * ((n * p.y_height + h) * p.y_width + p.y_first_w) * p.channels
@@ -168,8 +151,8 @@ def _blocks(worker, p, ending, windows):
                 p.channels,
                 windows.columns,
             )
-            row = p.y_stride_w * p.channels
-            finish(ending, place, row, place, row, 0, p.channels, windows.columns)
+            pixel_row = p.y_stride_w * p.channels
+            finish(ending, place, pixel_row, place, pixel_row, 0, p.channels, windows.columns)
 
 
 def serves(taps: tuple[Tap, ...], channels: int) -> bool:

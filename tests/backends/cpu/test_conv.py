@@ -158,6 +158,11 @@ EDGES = {
         "few channels, dilated": ((2, 20, 11, 9), (3, 20, 3, 3), (1, 1), (2, 2), (2, 2), 1),
         "few channels, 1x1": ((2, 20, 11, 9), (3, 20, 1, 1), (1, 1), (0, 0), (1, 1), 1),
         "one output channel": ((2, 20, 9, 9), (1, 20, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+        "patches": ((2, 3, 7, 50), (20, 3, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+        "patches, padding beyond the filter": ((2, 5, 4, 25), (24, 5, 3, 5), (2, 1), (6, 7), (1, 1), 1),
+        "patches, lines longer than a block": ((1, 3, 5, 230), (17, 3, 7, 7), (2, 2), (3, 3), (1, 1), 1),
+        "patches, stride beyond the window": ((2, 4, 9, 120), (16, 4, 2, 2), (1, 4), (0, 0), (2, 1), 1),
+        "patches of several chunks": ((2, 40, 6, 30), (36, 40, 5, 3), (1, 1), (2, 1), (1, 1), 1),
     },
 }
 TOLERANCES = {"winograd": 1e-5, "depthwise": 1e-6, "direct": 1e-6, "im2col": 1e-6}
@@ -231,6 +236,7 @@ def test_results_do_not_depend_on_what_a_workspace_held():
 STREAMED = {
     "1x1": ((8, 24, 64, 64), (72, 24, 1, 1), (1, 1), (0, 0), (1, 1), 1),
     "1x1, several shares and a vector less than a panel": ((4, 8, 64, 64), (136, 8, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    "several chunks, and a vector less than a panel": ((4, 520, 56, 56), (168, 520, 1, 1), (1, 1), (0, 0), (1, 1), 1),
     "3x3 of planes": ((4, 3, 96, 96), (64, 3, 3, 3), (1, 1), (1, 1), (1, 1), 1),
     "no whole vectors": ((4, 8, 96, 96), (60, 8, 1, 1), (1, 1), (0, 0), (1, 1), 1),
     "depthwise": ((4, 64, 96, 96), (64, 1, 3, 3), (1, 1), (1, 1), (1, 1), 64),
