@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from deepgpu import dtypes
-from deepgpu.autograd.grad_mode import no_grad
 from deepgpu.autograd.node import Node
 from deepgpu.backends.base import Normalisation
 from deepgpu.backends.precision import rounded
 from deepgpu.errors import takes
+from deepgpu.ops.assign import store
 from deepgpu.ops.formula import FusedGradient
 from deepgpu.ops.op import op
 from deepgpu.pending import Recipe, worthwhile
@@ -17,19 +17,25 @@ from deepgpu.tensor import Tensor, wrap
 
 
 class BatchNormTrain(Node):
-    """Normalise by the batch's own statistics, which are the second and third output."""
+    """Normalise by the batch's own statistics, and keep up running ones: ``(mean, var)`` or nothing."""
 
     keep_inputs = (0, 1)
-    non_differentiable = (1, 2)
 
-    def __init__(self, eps: float) -> None:
+    def __init__(self, eps: float, running: tuple[Tensor, ...], momentum: float) -> None:
         self.eps = eps
+        self.running = running
+        self.momentum = momentum
 
     def forward(self, x: Any, weight: Any, bias: Any) -> Any:
         y, self.mean, self.var = self.backend.batch_norm_train(x, weight, bias, self.eps)
-        return _deferred(y), self.mean, self.var
+        running, self.running = self.running, ()
+        if running and x.size:
+            count = x.size // x.shape[1]
+            _track(running[0], self.mean, self.momentum, self.momentum)
+            _track(running[1], self.var, self.momentum, self.momentum * count / (count - 1))
+        return _deferred(y)
 
-    def backward(self, g: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = self.saved
         statistics = wrap(self.mean, self.backend), wrap(self.var, self.backend)
         return _needed(BatchNormGrad(self.eps, True)(g, x, weight, *statistics), self.needs_input_grad)
@@ -54,6 +60,14 @@ class BatchNormEval(Node):
 
     def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
         return _needed(BatchNormGrad(self.eps, False)(g, *self.saved), self.needs_input_grad)
+
+
+def _track(running: Tensor, batch: Any, momentum: float, share: float) -> None:
+    """``running (1 - momentum) + batch share``, in place and without a history."""
+    if running._view is not None:
+        running._refresh_view()
+    old = running._data
+    store(running, old * (1 - momentum) + batch.astype(old.dtype, copy=False) * share, "batch_norm")
 
 
 def _deferred(y: Normalisation) -> Any:
@@ -144,39 +158,31 @@ def batch_norm(
         raise RuntimeError(takes("batch_norm", "input", "(N, C) or (N, C, ...)", f"shape {tuple(input.shape)}"))
     if not input.dtype.is_floating_point:
         raise RuntimeError(takes("batch_norm", "input", "a floating-point tensor", input.dtype))
-    channels = input.shape[1]
-    named = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
-    for name, t in named.items():
+    channels, dtype = input.shape[1], input.dtype
+    for t, name in ((weight, "weight"), (bias, "bias"), (running_mean, "running_mean"), (running_var, "running_var")):
         if t is not None:
-            _check_parameter(input, name, t)
+            _check_parameter(name, t, channels, dtype)
     if (weight is None) != (bias is None):
         given = weight if weight is not None else bias
         assert given is not None
         weight = weight if weight is not None else given.new_ones(channels)
         bias = bias if bias is not None else given.new_zeros(channels)
     if not training:
-        for name in ("running_mean", "running_var"):
-            if named[name] is None:
+        for t, name in ((running_mean, "running_mean"), (running_var, "running_var")):
+            if t is None:
                 raise RuntimeError(takes("batch_norm", name, "a tensor unless `training`", None))
         return BatchNormEval(eps)(input, weight, bias, running_mean, running_var)
     _check_training(input, running_mean, running_var, eps)
-    y, mean, var = BatchNormTrain(eps)(input, weight, bias)
-    if running_mean is not None and running_var is not None and input._data.size:
-        count = input._data.size // channels
-        with no_grad():
-            running_mean.mul_(1 - momentum).add_(mean.to(running_mean.dtype), alpha=momentum)
-            running_var.mul_(1 - momentum).add_(var.to(running_var.dtype), alpha=momentum * count / (count - 1))
-    return y
+    running = () if running_mean is None or running_var is None else (running_mean, running_var)
+    return BatchNormTrain(eps, running, momentum)(input, weight, bias)
 
 
-def _check_parameter(input: Tensor, name: str, t: Tensor) -> None:
-    channels = input.shape[1]
+def _check_parameter(name: str, t: Tensor, channels: int, dtype: dtypes.dtype) -> None:
     if t._data.shape != (channels,):
         expected = f"shape ({channels},), one value a channel of `input`"
         raise RuntimeError(takes("batch_norm", name, expected, f"shape {tuple(t.shape)}"))
-    half = input.dtype.itemsize == 2
-    if t.dtype is not input.dtype and not (half and t.dtype is dtypes.float32):
-        expected = f"the dtype of `input`, {input.dtype}{', or float32' if half else ''}"
+    if t.dtype is not dtype and not (dtype.itemsize == 2 and t.dtype is dtypes.float32):
+        expected = f"the dtype of `input`, {dtype}{', or float32' if dtype.itemsize == 2 else ''}"
         raise RuntimeError(takes("batch_norm", name, expected, t.dtype))
     if t.requires_grad and name.startswith("running"):
         raise RuntimeError(

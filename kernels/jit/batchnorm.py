@@ -107,6 +107,13 @@ def affine(mean, var, weight, bias, eps, centre, scale, shift):
         centre[c], scale[c], shift[c] = centre[c - C], scale[c - C], shift[c - C]
 
 
+@kernel
+def statistics(counts, means, squares, mean, var, weight, bias, eps, centre, scale, shift):
+    """The statistics from those of the runs, and what :func:`normalise` takes."""
+    join_moments(counts, means, squares, mean, var)
+    affine(mean, var, weight, bias, eps, centre, scale, shift)
+
+
 @parallel_for(fastmath=FUSED)
 def normalise(part, x, y, centre, scale, shift, low, high, parts, streams):
     """``y = (x - centre) * scale + shift``, but within ``[low, high]``, on one of `parts` runs of rows.

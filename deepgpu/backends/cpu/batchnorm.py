@@ -83,12 +83,12 @@ def batch_norm_train(
         return composed.batch_norm_train(np, x, weight, bias, eps)
     rows = _rows(x)
     tasks, width = _parts(rows), rows.shape[1]
-    mean, var = np.empty((2, x.shape[1]))
-    counts, (means, squares) = np.empty(tasks), np.empty((2, tasks, width))
+    C, found = x.shape[1], np.empty((3, width), rows.dtype)
+    (mean, var), counts, (means, squares) = np.empty((2, C)), np.empty(tasks), np.empty((2, tasks, width))
     _kernels().moments(tasks, rows, counts, means, squares, np.empty((tasks, 3, width), rows.dtype))
-    _kernels().join_moments(counts, means, squares, mean, var)
-    y = CPUNormalisation(x, rows, factors(rows, weight, bias, mean, var, eps))
-    return y, mean.astype(rows.dtype), var.astype(rows.dtype)
+    weight, bias = _vector(weight, np.float64, 1, C), _vector(bias, np.float64, 0, C)
+    _kernels().statistics(counts, means, squares, mean, var, weight, bias, eps, *found)
+    return CPUNormalisation(x, rows, found), mean.astype(rows.dtype), var.astype(rows.dtype)
 
 
 def batch_norm_eval(

@@ -9,6 +9,7 @@ from deepgpu.errors import takes
 from deepgpu.nn import functional as F, init
 from deepgpu.nn.modules.module import Module
 from deepgpu.nn.parameter import Parameter
+from deepgpu.ops.assign import store
 from deepgpu.ops.creation import empty, ones, tensor, zeros
 from deepgpu.tensor import Tensor
 
@@ -100,7 +101,7 @@ class _BatchNorm(Module):
         self._check_input_dim(input)
         share = 0.0 if self.momentum is None else self.momentum
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
+            store(self.num_batches_tracked, self.num_batches_tracked._data + 1, "add_")
             if self.momentum is None:
                 share = 1.0 / float(self.num_batches_tracked)
         own_statistics = self.training or self.running_mean is None
