@@ -122,6 +122,10 @@ class Backend(ABC):
         total += other
 
     @abstractmethod
+    def sum(self, x: Array, axes: Sequence[int], keepdims: bool) -> Array:
+        """The sum over some axes, named in ascending order; integers too."""
+
+    @abstractmethod
     def from_numpy(self, array: Array) -> Array:
         """Copy a NumPy array to this device. On the CPU the array itself is returned."""
 

@@ -15,7 +15,7 @@ from numba import get_num_threads
 from .conv import Geometry
 from .conv_matrix import gather_columns, is_matrix, matrix_rows, window_taps, windows_of
 from .conv_patch import copy_patches, line_of, room
-from .gemm import LINE, WIDTH, multiply_transposed, pack_rows
+from .gemm import FAR, LINE, WIDTH, multiply_blocks, pack_rows
 from .parallel import parallel_for
 from .vector import LANES, Emitter, Int, Pointer, take, transposed, vector_kernel
 from .workspace import address, counter, workspace, zeros
@@ -55,6 +55,7 @@ def _sum(worker, p, windows, pieces, chunks, starts):
     columns = p.scratch + 4 * worker * p.scratch_size
     packed = columns + 4 * p.columns_size
     shares = (p.channels + p.share - 1) // p.share
+    ahead_step = p.gy_pixel if p.gy_pixel < FAR else 0
     while True:
         item = take(p.counter)
         if item >= p.splits * shares * (chunks.size - 1):
@@ -80,17 +81,34 @@ def _sum(worker, p, windows, pieces, chunks, starts):
                 a, a_row = columns, p.columns_row
                 gather_columns(columns, p.columns_row, windows, first, count, some)
             gradients = p.gy + 4 * (first * p.gy_pixel + channel)
+            further = BLOCK if first + 2 * BLOCK <= end else 0  # pixels to the next block
             pack_rows(packed, BLOCK * WIDTH, gradients, p.gy_pixel, channels, count)
             for n in range(0, channels, WIDTH):
                 b, c = packed + 4 * n * BLOCK, sums + 4 * n
                 start, start_row = (p.zeros, 0) if first == begin else (c, p.share)
+                ahead_a = a if p.gathered or n else a + 4 * further * a_row
+                ahead_b = gradients + 4 * (further * p.gy_pixel + n)
                 done, part = 0, a
                 while done < count:
                     line = line_of(windows, first + done, count - done) if p.patch_row else count
                     line_b = b + 4 * done * WIDTH
                     for k in range(0, length, run):
                         to, begun = c + 4 * k * p.share, start + 4 * k * start_row
-                        multiply_transposed(part, a_row, line_b, WIDTH, to, p.share, begun, start_row, run, line)
+                        multiply_blocks(
+                            part,
+                            a_row,
+                            line_b,
+                            WIDTH,
+                            to,
+                            p.share,
+                            begun,
+                            start_row,
+                            run,
+                            line,
+                            ahead_a,
+                            ahead_b,
+                            ahead_step,
+                        )
                         part += 4 * p.patch_row
                     start, start_row = c, p.share
                     done += line

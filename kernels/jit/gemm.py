@@ -202,6 +202,41 @@ def multiply_transposed(
 
 
 @vector_kernel
+def multiply_blocks(
+    emit: Emitter,
+    a: Pointer,
+    a_step: Int,
+    b: Pointer,
+    b_row: Int,
+    c: Pointer,
+    c_row: Int,
+    start: Pointer,
+    start_row: Int,
+    rows: Int,
+    length: Int,
+    ahead_a: Pointer,
+    ahead_b: Pointer,
+    ahead_step: Int,
+) -> None:
+    """As :func:`multiply_transposed`, of blocks that lie one behind the other in memory: asks for the next ones.
+
+    Each step brings a cache line of the next block of A into L2, ``ahead_a`` being laid out as A is, and one of what B
+    will be packed from, ``ahead_step`` floats behind the line before. There must be memory, see :func:`multiply`.
+    """
+    operands = _Operands(a, emit.int(1), a_step, b, b_row, c, c_row, start, start_row, length)
+
+    def fetch(tile: Int) -> Callable[[Pointer, Int], None]:
+        def ask(a: Pointer, i: Int) -> None:
+            (a + (2 * TILE_ROWS - 1)).prefetch(1)
+            (ahead_a + i * a_step + tile * LINE).prefetch(2)
+            (ahead_b + i * ahead_step).prefetch(2)
+
+        return ask
+
+    _panel(emit, rows, operands, fetch)
+
+
+@vector_kernel
 def copy_rows(
     emit: Emitter, to: Pointer, to_row: Int, source: Pointer, source_row: Int, length: Int, rows: Int
 ) -> None:

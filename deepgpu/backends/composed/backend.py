@@ -21,10 +21,14 @@ from deepgpu.backends.composed import (
     rnn,
     softmax,
 )
+from deepgpu.backends.precision import accumulation_dtype, rounded
 
 
 class ComposedBackend(Backend):
     """Every compute method of the contract on ``self.xp``'s operations; what they do is documented there."""
+
+    def sum(self, x: Array, axes: Sequence[int], keepdims: bool) -> Array:
+        return rounded(x.sum(axis=axes, dtype=accumulation_dtype(x.dtype), keepdims=keepdims), x.dtype)
 
     def scalar(self, value: Any) -> Array:
         return self.xp.full((), value, value.dtype)
