@@ -10,13 +10,16 @@ from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
 from deepgpu.ops.conv import Pair, pair, positive_pair
 from deepgpu.ops.op import op
-from deepgpu.tensor import Tensor
+from deepgpu.tensor import Tensor, wrap
 
 
 class MaxPool2d(Node):
-    """The backward scatters to the positions of the maxima; double backward gathers from there."""
+    """The backward scatters to the positions of the maxima; double backward gathers from there.
 
-    non_differentiable = (1,)
+    Where they are is in ``index`` after the call, int32: few ask for it.
+    """
+
+    index: Any
 
     def __init__(self, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, output_size: Pair) -> None:
         self.args = kernel, stride, padding, dilation, output_size
@@ -24,16 +27,16 @@ class MaxPool2d(Node):
     def forward(self, x: Any) -> Any:
         self.input_size = x.shape[2:]
         y, self.index = self.backend.max_pool2d(x, *self.args)
-        return y, self.index.astype(dtypes.int64.numpy)
+        return y
 
-    def backward(self, g: Tensor, _: Tensor) -> Tensor:
+    def backward(self, g: Tensor) -> Tensor:
         return PoolScatter(self.index, self.input_size)(g)
 
 
 class AdaptiveMaxPool2d(Node):
-    """Maxima of windows that share the image out evenly, and where they are."""
+    """Maxima of windows that share the image out evenly; ``index`` as above."""
 
-    non_differentiable = (1,)
+    index: Any
 
     def __init__(self, output_size: Pair) -> None:
         self.output_size = output_size
@@ -41,9 +44,9 @@ class AdaptiveMaxPool2d(Node):
     def forward(self, x: Any) -> Any:
         self.input_size = x.shape[2:]
         y, self.index = self.backend.adaptive_max_pool2d(x, self.output_size)
-        return y, self.index.astype(dtypes.int64.numpy)
+        return y
 
-    def backward(self, g: Tensor, _: Tensor) -> Tensor:
+    def backward(self, g: Tensor) -> Tensor:
         return PoolScatter(self.index, self.input_size)(g)
 
 
@@ -207,10 +210,7 @@ def max_pool2d(
     k, s, p = _window(kernel_size, stride, padding, "max_pool2d")
     d = positive_pair(dilation, "max_pool2d", "dilation")
     out = _output_size(x, k, s, p, d, ceil_mode, "max_pool2d")
-    y, index = MaxPool2d(k, s, p, d, out)(x)
-    if input._data.ndim == 3:
-        y, index = y.squeeze(0), index.squeeze(0)
-    return (y, index) if return_indices else y
+    return _pooled(MaxPool2d(k, s, p, d, out), x, input._data.ndim == 3, return_indices)
 
 
 @op
@@ -283,7 +283,15 @@ def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = 
         Also return where the maxima are, as ``h * W + w``.
     """
     x = _image(input, "adaptive_max_pool2d")
-    y, index = AdaptiveMaxPool2d(_adaptive_size(output_size, x, "adaptive_max_pool2d"))(x)
-    if input._data.ndim == 3:
-        y, index = y.squeeze(0), index.squeeze(0)
-    return (y, index) if return_indices else y
+    size = _adaptive_size(output_size, x, "adaptive_max_pool2d")
+    return _pooled(AdaptiveMaxPool2d(size), x, input._data.ndim == 3, return_indices)
+
+
+def _pooled(node: MaxPool2d | AdaptiveMaxPool2d, x: Tensor, single: bool, return_indices: bool) -> Any:
+    """The maxima of a batch, or of its single image, and where they are if asked for."""
+    y = node(x)
+    y = y.squeeze(0) if single else y
+    if not return_indices:
+        return y
+    index = wrap(node.index.astype(dtypes.int64.numpy), x._backend)
+    return y, index.squeeze(0) if single else index
