@@ -59,6 +59,7 @@ class _Operands(NamedTuple):
     pieces: Int | None = None  # a row of A is so many runs of `length` floats
     a_piece: Int | None = None
     streams: Int | None = None  # whether C is written past the caches
+    far: bool = False  # C is not expected in L2: its lines are asked for before the sums are made
 
 
 def _tile(emit: Emitter, rows: int, o: _Operands, fetch: Callable[[Pointer, Int], None]) -> None:
@@ -74,6 +75,10 @@ def _tile(emit: Emitter, rows: int, o: _Operands, fetch: Callable[[Pointer, Int]
             new += [x * left + sums[2 * r], x * right + sums[2 * r + 1]]
         return [a + o.a_step, b + o.b_row, *new]
 
+    if o.far:
+        for r in range(rows):
+            for j in range(0, WIDTH, LINE):
+                (o.c + o.c_row * r + j).prefetch(1, write=True)
     places = [(r, j) for r in range(rows) for j in (0, LANES)]
     begin = [o.a, o.b, *[emit.zero()] * len(places)]
     if o.pieces is None:
@@ -139,7 +144,8 @@ def multiply(
     ``length`` cache lines, the first from ``ahead`` on, each further one ``ahead_tile`` floats behind; 0 for a panel.
     There must be memory: to ask for an address that has none walks through the page tables every time.
     """
-    operands = _Operands(a, a_row, emit.int(1), b, emit.int(WIDTH), c, c_row, start, start_row, length)
+    one, width = emit.int(1), emit.int(WIDTH)
+    operands = _Operands(a, a_row, one, b, width, c, c_row, start, start_row, length, far=True)
 
     def fetch(tile: Int) -> Callable[[Pointer, Int], None]:
         return lambda a, i: (ahead + tile * ahead_tile + i * LINE).prefetch(2)
@@ -170,7 +176,9 @@ def multiply_windows(
     With ``streams`` 1, C is written past the caches as by :func:`stream_rows`.
     """
     one, width = emit.int(1), emit.int(WIDTH)
-    operands = _Operands(a, a_row, one, b, width, c, c_row, start, start_row, length, pieces, a_piece, streams)
+    operands = _Operands(
+        a, a_row, one, b, width, c, c_row, start, start_row, length, pieces, a_piece, streams, far=True
+    )
 
     def fetch(tile: Int) -> Callable[[Pointer, Int], None]:
         return lambda a, i: (ahead + tile * ahead_tile + i * LINE).prefetch(2)

@@ -61,6 +61,7 @@ class Problem(NamedTuple):
     k: int
     rows: int  # of a block
     columns: int
+    depth: int
     copies: int  # whether blocks of A are copied
     bias: int  # a row to add, whole panels
     scratch: int  # of all workers
@@ -92,8 +93,8 @@ def _blocks(worker, a, b, p):
         m, n = rest % down * p.rows, rest // down * p.columns
         rows, columns = min(p.rows, p.m - m), min(p.columns, p.n - n)
         inside = columns // WIDTH * WIDTH  # columns that are summed up in C itself
-        for k in range(0, p.k, DEPTH):
-            length = min(DEPTH, p.k - k)
+        for k in range(0, p.k, p.depth):
+            length = min(p.depth, p.k - k)
             left, left_row = a.address + 4 * (matrix * a.stack + m * a.line + k), a.line
             if p.copies:
                 left, left_row = source, SOURCE_ROW
@@ -145,6 +146,7 @@ def matmul(a: Array, b: Array, out: Array, bias: Array | None = None) -> None:
         k=k,
         rows=rows,
         columns=columns,
+        depth=-(-k // -(-k // DEPTH)),
         copies=int(left.by_columns or (left.line >= FAR and n > 2 * WIDTH)),
         bias=address(shift),
         scratch=address(scratch),

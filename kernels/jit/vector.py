@@ -212,11 +212,14 @@ class Pointer:
             scalar = self.builder.extract_element(vec.value, ir.Constant(INT32, lane))
             self.builder.store(scalar, (self + step * lane).value).align = 4
 
-    def prefetch(self, level: int) -> None:
-        """Ask for the cache line in the L1 or L2 cache. Any address is allowed, but it is slow where no memory is."""
+    def prefetch(self, level: int, write: bool = False) -> None:
+        """Ask for the cache line in the L1 or L2 cache. Any address is allowed, but it is slow where no memory is.
+
+        To ``write`` is to want it alone: a line that others may have too must be asked for once more before a store.
+        """
         function = _declare(self.builder, "llvm.prefetch.p0", ir.VoidType(), [FLOAT_POINTER, INT32, INT32, INT32])
-        read, locality, data = (ir.Constant(INT32, n) for n in (0, 4 - level, 1))
-        self.builder.call(function, [self.value, read, locality, data])
+        arguments = [ir.Constant(INT32, n) for n in (int(write), 4 - level, 1)]
+        self.builder.call(function, [self.value, *arguments])
 
     def _scalar(self) -> ir.Value:
         value = self.builder.load(self.value)
