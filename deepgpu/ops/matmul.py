@@ -10,6 +10,7 @@ from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
 from deepgpu.ops.broadcast import as_operand, check_expands, check_shapes, unbroadcast
 from deepgpu.ops.op import op
+from deepgpu.ops.reduction import Sum
 from deepgpu.tensor import Tensor, method
 
 
@@ -38,24 +39,51 @@ class Linear(Node):
     needed_for: ClassVar = {0: (1,), 1: (0,)}
 
     def forward(self, x: Any, w: Any, b: Any) -> Any:
-        if x.ndim == 2:
-            return self.backend.linear(x, w, b)
-        y = self.backend.linear(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), w, b)
-        return y.reshape(*x.shape[:-1], w.shape[0])
+        y = self.backend.linear(_rows(x), w, b)
+        return y if x.ndim == 2 else y.reshape(*x.shape[:-1], w.shape[0])
 
     def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
         x, w = self.saved
         need_x, need_w, need_b = self.needs_input_grad
-        rows = _rows(g)
-        gx = matmul(g, w) if need_x else None
-        gw = Matmul()(rows.t(), _rows(x)) if need_w else None
-        return gx, gw, rows.sum(0) if need_b else None
+        gx = LinearDgrad()(g, w) if need_x else None
+        gw = LinearWgrad()(g, x) if need_w else None
+        return gx, gw, Sum(tuple(range(g._data.ndim - 1)), False)(g) if need_b else None
 
 
-def _rows(x: Tensor) -> Tensor:
-    """A tensor ``(..., K)`` as a matrix; a matrix as it is."""
-    *batch, length = x._data.shape
-    return x if len(batch) == 1 else x.reshape(math.prod(batch), length)
+class LinearDgrad(Node):
+    """The gradient with respect to the input, ``g (..., N) @ w (N, K)``."""
+
+    keep_inputs = (0, 1)
+    needed_for: ClassVar = {0: (1,), 1: (0,)}
+
+    def forward(self, g: Any, w: Any) -> Any:
+        gx = self.backend.matmul(_rows(g), w)
+        return gx if g.ndim == 2 else gx.reshape(*g.shape[:-1], w.shape[1])
+
+    def backward(self, ggx: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        g, w = self.saved
+        need_g, need_w = self.needs_input_grad
+        return Linear()(ggx, w, None) if need_g else None, LinearWgrad()(g, ggx) if need_w else None
+
+
+class LinearWgrad(Node):
+    """The gradient with respect to the weight, ``g (..., N)^T @ x (..., K)``, summed over all rows."""
+
+    keep_inputs = (0, 1)
+    needed_for: ClassVar = {0: (1,), 1: (0,)}
+
+    def forward(self, g: Any, x: Any) -> Any:
+        return self.backend.matmul(_rows(g).T, _rows(x))
+
+    def backward(self, ggw: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        g, x = self.saved
+        need_g, need_x = self.needs_input_grad
+        return Linear()(x, ggw, None) if need_g else None, LinearDgrad()(g, ggw) if need_x else None
+
+
+def _rows(x: Any) -> Any:
+    """An array ``(..., K)`` as a matrix; a matrix as it is."""
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def _shapes(*operands: Tensor) -> str:
