@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
 from numba import get_num_threads
 
 from .conv import Geometry
@@ -116,42 +115,41 @@ def _sum(worker, p, windows, pieces, chunks, starts):
 
 @vector_kernel
 def _add_square(
-    emit: Emitter, parts: Pointer, part: Int, count: Int, rows: Int, row: Int, gw: Pointer, filter_: Int, width: Int
+    emit: Emitter,
+    parts: Pointer,
+    part: Int,
+    count: Int,
+    rows: Int,
+    row: Int,
+    gw: Pointer,
+    filter_: Int,
+    width: Int,
+    filters: Int,
 ) -> None:
     """Add up ``count`` parts, ``part`` apart, of ``LANES`` channels of the rows that a table names.
 
-    Write ``width`` weights of each of the ``LANES`` filters.
+    Write ``width`` weights of each of the ``filters``; at most ``LANES`` of both.
     """
+    none = emit.int(0)
+    lines = [emit.int_in(rows, emit.where(width, j, emit.int(j), none)) * row for j in range(LANES)]
 
     def add(i: Int, totals: list) -> list:
-        return [t + (parts + part * i + emit.int_in(rows, j) * row).load() for j, t in enumerate(totals)]
+        return [t + (parts + part * i + line).load() for line, t in zip(lines, totals, strict=True)]
 
-    mask = emit.mask(width)
     for i, weights in enumerate(transposed(emit.loop(count, [emit.zero()] * LANES, add))):
-        (gw + filter_ * i).store(weights, mask)
+        (gw + filter_ * i).store(weights, emit.mask(emit.where(filters, i, width, none)))
 
 
 @parallel_for
-def _add_up(part, parts, gw, order):
+def _add_up(part, parts, splits, shares, length, share, gw, filters, order):
     """Add up the parts ``(splits, shares, length, share)``: a quarter of the weights of a vector of filters."""
-    splits, shares, length, share = parts.shape
     n, quarter = part // 4 * LANES, part % 4
-    source = parts.ctypes.data + 4 * (n // share * length * share + n % share)
-    filters = min(gw.shape[0] - n, LANES)
-    aside = np.empty((LANES, LANES), np.float32)
-    rows = np.empty(LANES, np.int64)
+    source = parts + 4 * (n // share * length * share + n % share)
     squares = (length + LANES - 1) // LANES
     for square in range(squares * quarter // 4, squares * (quarter + 1) // 4):
         k = square * LANES
-        width = min(LANES, length - k)
-        for i in range(LANES):
-            rows[i] = order[min(k + i, length - 1)]
-        to, filter_ = gw.ctypes.data + 4 * (n * length + k), length
-        if filters < LANES:
-            to, filter_ = aside.ctypes.data, LANES
-        _add_square(source, shares * length * share, splits, rows.ctypes.data, share, to, filter_, width)
-        if filters < LANES:
-            gw[n : n + filters, k : k + width] = aside[:filters, :width]
+        to, rows = gw + 4 * (n * length + k), order + 8 * k
+        _add_square(source, shares * length * share, splits, rows, share, to, length, length - k, filters - n)
 
 
 def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
@@ -187,4 +185,5 @@ def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
             counter=counter(),
         )
         _sum(workers, problem, windows, rows.pieces, rows.chunks, rows.starts)
-        _add_up(-(-k // LANES) * 4, parts, gw[g * k : g * k + k].reshape(k, -1), rows.sorted)
+        to, order = address(gw) + 4 * g * k * rows.length, address(rows.sorted)
+        _add_up(-(-k // LANES) * 4, address(parts), splits, shares, rows.length, share, to, k, order)
