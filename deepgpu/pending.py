@@ -3,6 +3,7 @@
 Batch normalisation, a residual sum and ReLU would each read and write the whole image. So the result of the first is
 only a :class:`Recipe`; the sum adds its operand to the recipe, and ReLU carries it out, all in one pass over memory.
 Where no gradient is recorded, the recipe begins one step earlier, with the convolution, and its kernel does the rest.
+In training it begins there, too, so that the kernel takes the moments that batch normalisation needs.
 Nothing of this can be seen from outside: whoever looks at a pending tensor's values has them computed first, and so
 does whoever is about to write to the memory that they are computed from.
 """
@@ -67,6 +68,21 @@ class Recipe:
         """The arrays that it will be computed from."""
         return self.image.reads if self.residual is None else (*self.image.reads, self.residual)
 
+    def convolution(self) -> Convolution | None:
+        """The convolution that it consists of, unless that is computed or something follows it."""
+        if self.residual is not None or self.limits is not None or self.origin is None:
+            return None
+        image = self.origin.image
+        return image if self.image is image and self.origin.computed is None else None
+
+    def fulfil(self, array: Array) -> None:
+        """Let its tensor, and others that are made of the same convolution, know the array that was computed of it."""
+        t = self.holder() if self.holder is not None else None
+        if t is not None:
+            t._data = array
+        if self.origin is not None:
+            self.origin.computed = array
+
     def normalised(self, *statistics: Any) -> Recipe | None:
         """The recipe of the batch norm by given statistics; None if there is none."""
         if not isinstance(self.image, Convolution) or self.residual is not None or self.limits is not None:
@@ -83,7 +99,7 @@ class Recipe:
 
     def limited(self, low: float, high: float, now: bool) -> Recipe | Array | None:
         """The values within ``[low, high]``, as a recipe or at once; a limit that is NaN limits nothing."""
-        if self.limits is not None:
+        if self.limits is not None or (now and self.convolution() is not None):  # the image itself is wanted, too
             return None
         recipe = Recipe(self.image, self.residual, (low, high), self.origin)
         return recipe.carry_out(self) if now else recipe

@@ -68,6 +68,10 @@ class Convolution(Unfinished):
     def onto(self, image: Array) -> Unfinished:
         """What follows the convolution, where ``image``, its result, has been computed after all."""
 
+    def with_moments(self) -> tuple[Array, Any]:
+        """The image, and the moments of its channels as the device keeps them; None if its kernel takes none."""
+        return self(), None
+
 
 class Normalisation(Unfinished):
     """A batch normalisation that is yet to be computed: the image, and the factors of its channels as copies.
@@ -263,11 +267,12 @@ class Backend(ABC):
 
     @abstractmethod
     def batch_norm_train(
-        self, x: Array, weight: Array | None, bias: Array | None, eps: float
+        self, x: Array | Convolution, weight: Array | None, bias: Array | None, eps: float
     ) -> tuple[Normalisation, Array, Array]:
         """Normalise by the batch's own statistics: ``(y, mean, var)``, ``var`` the biased variance of each channel.
 
-        The statistics are computed now, ``y`` when it is called.
+        The statistics are computed now, ``y`` when it is called. So is a convolution: its result is ``y.x``. Only what
+        this device's :meth:`conv2d_unfinished` returned, not normalised, may be one.
         """
 
     @abstractmethod

@@ -43,10 +43,9 @@ class Conv2d(Node):
 
     def forward(self, x: Any, w: Any, bias: Any) -> Any:
         self.input_size, self.kernel_size = x.shape[2:], w.shape[2:]
-        if not self.needs_input_grad:  # batch norm and ReLU of evaluation may follow
-            image = self.backend.conv2d_unfinished(x, w, bias, *self.geometry.args())
-            if image is not None and worthwhile(image):
-                return Recipe(image, origin=Origin(image))
+        image = self.backend.conv2d_unfinished(x, w, bias, *self.geometry.args())
+        if image is not None and worthwhile(image):  # batch norm and ReLU may follow
+            return Recipe(image, origin=Origin(image))
         return self.backend.conv2d_fprop(x, w, bias, *self.geometry.args())
 
     def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:

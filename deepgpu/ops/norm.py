@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
-from deepgpu.backends.base import Normalisation
+from deepgpu.backends.base import Convolution, Normalisation
 from deepgpu.backends.precision import rounded
 from deepgpu.errors import takes
 from deepgpu.ops.assign import store
@@ -20,6 +21,7 @@ class BatchNormTrain(Node):
     """Normalise by the batch's own statistics, and keep up running ones: ``(mean, var)`` or nothing."""
 
     keep_inputs = (0, 1)
+    fuses = True
 
     def __init__(self, eps: float, running: tuple[Tensor, ...], momentum: float) -> None:
         self.eps = eps
@@ -27,10 +29,16 @@ class BatchNormTrain(Node):
         self.momentum = momentum
 
     def forward(self, x: Any, weight: Any, bias: Any) -> Any:
-        y, self.mean, self.var = self.backend.batch_norm_train(x, weight, bias, self.eps)
+        image = x
+        if type(x) is Recipe:
+            convolution = x.convolution()
+            image = x.values() if convolution is None else convolution
+        y, self.mean, self.var = self.backend.batch_norm_train(image, weight, bias, self.eps)
+        if isinstance(image, Convolution):
+            x.fulfil(y.x)
         running, self.running = self.running, ()
-        if running and x.size:
-            count = x.size // x.shape[1]
+        if running and math.prod(x.shape):
+            count = math.prod(x.shape) // x.shape[1]
             _track(running[0], self.mean, self.momentum, self.momentum)
             _track(running[1], self.var, self.momentum, self.momentum * count / (count - 1))
         return _deferred(y)
@@ -191,8 +199,8 @@ def _check_parameter(name: str, t: Tensor, channels: int, dtype: dtypes.dtype) -
 
 
 def _check_training(input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, eps: float) -> None:
-    shape = input._data.shape
-    if shape[1] and input._data.size == shape[1]:
+    shape = input.shape
+    if shape[1] and math.prod(shape) == shape[1]:
         expected = "more than 1 value per channel when training"
         raise ValueError(takes("batch_norm", "input", expected, f"shape {tuple(shape)}"))
     if (running_mean is None) != (running_var is None):

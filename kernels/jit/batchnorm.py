@@ -92,6 +92,30 @@ def join_moments(counts, means, squares, mean, var):
                 var[c] += squares[part, first + c] / total + step * step * share
 
 
+@parallel_for(fastmath=FUSED)
+def join_slots(part, slots, mean, var, parts):
+    """Mean and biased variance of some channels, float64, from the moments that a convolution took.
+
+    `slots` are those of :class:`.finish.Moments`.
+    """
+    first, end = len(mean) * part // parts, len(mean) * (part + 1) // parts
+    m, v, some = mean[first:end], var[first:end], slots[:, :, first:end]
+    for c in range(end - first):
+        m[c], v[c] = 0, 0
+    known = 0.0
+    for slot in range(slots.shape[0]):
+        about, s, q, n = some[slot, 0], some[slot, 1], some[slot, 2], np.float64(some[slot, 3, 0])
+        share, weight, each = n / (known + n), known * n / (known + n), 1 / n
+        for c in range(end - first):
+            offset = s[c] * each
+            step = about[c] + offset - m[c]
+            v[c] += (q[c] - s[c] * offset) + step * step * weight
+            m[c] += step * share
+        known += n
+    for c in range(end - first):
+        v[c] /= known
+
+
 @kernel
 def affine(mean, var, weight, bias, eps, centre, scale, shift):
     """Fill what :func:`normalise` takes, so that it gives ``(x - mean) / sqrt(var + eps) * weight + bias``.
@@ -105,13 +129,6 @@ def affine(mean, var, weight, bias, eps, centre, scale, shift):
         shift[c] = bias[c] + (centre[c] - mean[c]) * scale[c]
     for c in range(C, len(centre)):
         centre[c], scale[c], shift[c] = centre[c - C], scale[c - C], shift[c - C]
-
-
-@kernel
-def statistics(counts, means, squares, mean, var, weight, bias, eps, centre, scale, shift):
-    """The statistics from those of the runs, and what :func:`normalise` takes."""
-    join_moments(counts, means, squares, mean, var)
-    affine(mean, var, weight, bias, eps, centre, scale, shift)
 
 
 @parallel_for(fastmath=FUSED)

@@ -25,7 +25,7 @@ from numba import get_num_threads
 
 from . import depthwise_rows
 from .conv import Geometry
-from .finish import NOTHING, Epilogue, Finish, finish, finish_of
+from .finish import NOTHING, Epilogue, Finish, Moments, finish, finish_of
 from .parallel import parallel_for
 from .vector import LANES, Emitter, Int, Pointer, vector_kernel
 from .workspace import address, workspace, zeros
@@ -37,6 +37,9 @@ PIXELS = 6
 
 SIDE = 3
 """A weight gradient sums SIDE x SIDE taps at a time: 9 registers."""
+
+LONG = 16
+"""Outputs in a line whose moments are worth a slot: it has 4 floats for each channel."""
 
 GROUP = 16
 """Pixels that a weight gradient goes along before it turns to the next channels."""
@@ -274,7 +277,7 @@ def _sum_row(task, images, weights, bias, ending, row_base, row_class, runs, lis
             channels,
         )
     place = y + 4 * task * y_width * channels
-    finish(ending, place, channels, place, channels, 0, channels, y_width)
+    finish(ending, place, channels, place, channels, 0, channels, y_width, task, 0)
 
 
 @parallel_for
@@ -306,14 +309,21 @@ def _sum_rows_of_products(task, images, rows, parts, row_base, row_class, runs, 
                     )
 
 
-def fprop(x: Array, w: Array, bias: Array | None, y: Array, conv: Geometry, epilogue: Epilogue | None = None) -> None:
+def fprop(
+    x: Array, w: Array, bias: Array | None, y: Array, conv: Geometry, epilogue: Epilogue | Moments | None = None
+) -> None:
     """Write ``x * w + bias`` into ``y``, and finish it."""
-    shift, ending = zeros(y.shape[3]) if bias is None else bias, finish_of(y, epilogue)
+    shift, ending = zeros(y.shape[3]) if bias is None else bias, finish_of(y, epilogue, len(y) * y.shape[1])
     weights, window = _by_tap(w), w.shape[2:]
     if depthwise_rows.serves(window, conv):
         depthwise_rows.sums(x, weights, shift, ending, y, window, conv)
     else:
         _sum(x, weights, shift, ending, y, window, conv, False)
+
+
+def measures(w: Array, y_shape: tuple[int, ...], conv: Geometry) -> bool:
+    """Whether :func:`fprop` can take moments: a line is a slot, and should be long enough."""
+    return y_shape[3] >= LONG
 
 
 def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:

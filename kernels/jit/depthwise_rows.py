@@ -248,7 +248,7 @@ def _sum_row(task, p, weights, bias, ending):
             number,
             p.channels,
         )
-    finish(ending, values, p.channels, place, p.channels, 0, p.channels, p.columns)
+    finish(ending, values, p.channels, place, p.channels, 0, p.channels, p.columns, task, 0)
     if p.streams:
         stream_rows(place, p.channels, values, p.channels, p.channels, p.columns)
         fence()

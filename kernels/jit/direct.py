@@ -21,7 +21,7 @@ from .conv import Geometry
 from .conv_matrix import Tap, Weights, Windows, gather_columns, is_matrix, matrix_rows, window_taps, windows_of
 from .conv_patch import copy_patches, line_of, room
 from .direct_wgrad import wgrad
-from .finish import NOTHING, Epilogue, Finish, finish, finish_of
+from .finish import Epilogue, Moments, finish, finish_of
 from .gemm import LINE, TILE_ROWS, WIDTH, copy_rows_exactly, fence, multiply_windows, pack, stream_rows
 from .panels import Operand, pack_panels
 from .parallel import parallel_for
@@ -74,7 +74,7 @@ def _product(worker, p, ending, windows, pieces, chunks, starts):
     items = (p.pixels + p.block - 1) // p.block * shares
     whole = p.y_stride_h * p.y_stride_w == 1 and windows.rows == p.y_height and windows.columns == p.y_width
     direct = whole and not p.streams  # sums are made in y itself, but for those of a panel that is not whole
-    past = int(p.streams and not ending.wanted)  # the last sums go past the caches
+    past = int(p.streams and not ending.wanted and not ending.slots)  # the last sums go past the caches
     following = take(p.counter)
     while following < items:
         item, following = following, take(p.counter)
@@ -134,9 +134,9 @@ def _product(worker, p, ending, windows, pieces, chunks, starts):
         place, row = p.y + 4 * (first * p.y_pixel + channel), p.y_pixel
         if begin < end and not p.streams:
             _put(aside + 4 * begin, aside_row, p, windows, first, count, begin, end - begin)
-        if ending.wanted:  # only where the pixels of a block are neighbours: in fprop
+        if ending.wanted or ending.slots:  # only where the pixels of a block are neighbours: in fprop
             values, values_row = (aside + 4 * channel, aside_row) if p.streams else (place, row)
-            finish(ending, values, values_row, place, row, p.channel + channel, end - channel, count)
+            finish(ending, values, values_row, place, row, p.channel + channel, end - channel, count, item // shares, 0)
         if p.streams:
             if begin < end:
                 to = place + 4 * (begin - channel)
@@ -183,18 +183,19 @@ class Target(NamedTuple):
     first: tuple[int, int]
 
 
-def fprop(x: Array, w: Array, bias: Array | None, y: Array, conv: Geometry, epilogue: Epilogue | None = None) -> None:
+def fprop(
+    x: Array, w: Array, bias: Array | None, y: Array, conv: Geometry, epilogue: Epilogue | Moments | None = None
+) -> None:
     """Write ``x * w + bias`` into ``y``, and finish it."""
     k, c, r, s = w.shape
     k //= conv.groups
     weights = Weights(window_taps((r, s), conv), c, r * s, c * r * s, conv.groups == 1)
-    ending = finish_of(y, epilogue)
     for g in range(conv.groups):
         part = slice(g * k, g * k + k)
         windows = windows_of(x, g * c, conv.stride, y.shape[1:3])
         shift = None if bias is None else bias[part]
         target = Target(y, g * k, k, (1, 1), (0, 0))
-        _multiply(windows, w[part], weights, not is_matrix(windows, (r, s), conv), shift, ending, target)
+        _multiply(windows, w[part], weights, not is_matrix(windows, (r, s), conv), shift, epilogue, target)
 
 
 def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
@@ -221,7 +222,12 @@ def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
             windows = windows_of(gy, g * k, (1, 1), size)
             target = Target(gx, g * c, c, conv.stride, (i, j))
             gathered = not is_matrix(windows, (r, s), conv)
-            _multiply(windows, w[g * k : g * k + k], weights, gathered, None, NOTHING, target)
+            _multiply(windows, w[g * k : g * k + k], weights, gathered, None, None, target)
+
+
+def measures(w: Array, y_shape: tuple[int, ...], conv: Geometry) -> bool:
+    """Whether :func:`fprop` can take moments."""
+    return w.shape[0] // conv.groups > narrow.MOST
 
 
 def _phase(position: int, taps: int, stride: int, dilation: int) -> list[tuple[int, int]]:
@@ -231,12 +237,18 @@ def _phase(position: int, taps: int, stride: int, dilation: int) -> list[tuple[i
 
 
 def _multiply(
-    windows: Windows, w: Array, weights: Weights, gathered: bool, bias: Array | None, ending: Finish, target: Target
+    windows: Windows,
+    w: Array,
+    weights: Weights,
+    gathered: bool,
+    bias: Array | None,
+    epilogue: Epilogue | Moments | None,
+    target: Target,
 ) -> None:
     """One product: pack the weights, choose the blocks, and run the kernel on all threads."""
     y, channels = target.y, target.channels
     if weights.all_channels and narrow.serves(weights.taps, channels):
-        narrow.product(windows, w, weights, bias, ending, y, target.stride, target.first)
+        narrow.product(windows, w, weights, bias, finish_of(y, epilogue), y, target.stride, target.first)
         return
     workers, panels = get_num_threads(), -(-channels // WIDTH)
     rows = matrix_rows(weights.taps, weights.channels, weights.step, weights.all_channels)
@@ -252,6 +264,7 @@ def _multiply(
         shift[:channels] = bias
     pixels = len(y) * windows.rows * windows.columns
     block, share = _blocks(pixels, panels, workers)
+    ending = finish_of(y, epilogue, -(-pixels // block))
     whole = target.stride == (1, 1) and (windows.rows, windows.columns) == y.shape[1:3]
     columns, patch_row = room(rows, windows, block)
     scratch = workspace("scratch", workers, columns + block * panels * WIDTH + LINE)

@@ -7,15 +7,19 @@ from memory and write it back. Here they cost one more look at values in L1 or L
 
 The steps and their roundings are those of :func:`.batchnorm.normalise_add`, so that it cannot be seen from the values
 which of the two was used.
+
+In training a batch norm needs the moments of the image first. They too are taken here, from each block of pixels into a
+*slot* of its own, which :func:`.batchnorm.join_slots` joins: the sums do not depend on which thread made which block.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .compile import kernel
 from .vector import LANES, Emitter, Int, Pointer, Vec, vector_kernel
-from .workspace import address
+from .workspace import address, workspace
 
 Array = Any
 
@@ -33,8 +37,21 @@ class Epilogue(NamedTuple):
     """``(2,)``: low and high, infinite where there is none."""
 
 
+class Moments:
+    """What to take from an image ``(N, P, Q, K)``, in place of an epilogue.
+
+    Attributes
+    ----------
+    slots
+        Filled by the convolution, ``(slots, 4, K)``: of each channel in a block of pixels the first value, sum and sum
+        of squares of what the others differ from it, and their number. Scratch memory: to be used at once.
+    """
+
+    slots: Array
+
+
 class Finish(NamedTuple):
-    """An epilogue as kernels take it. Addresses in bytes."""
+    """An epilogue, or the moments, as kernels take them. Addresses in bytes."""
 
     wanted: int
     y: int
@@ -42,18 +59,23 @@ class Finish(NamedTuple):
     factors: int
     factors_row: int  # floats
     limits: int
+    slots: int  # 0 if no moments are wanted
+    slot_row: int  # floats
 
 
-NOTHING = Finish(0, 0, 0, 0, 0, 0)
+NOTHING = Finish(0, 0, 0, 0, 0, 0, 0, 0)
 
 
-def finish_of(y: Array, epilogue: Epilogue | None) -> Finish:
-    """The epilogue of one image; the caller keeps both alive."""
+def finish_of(y: Array, epilogue: Epilogue | Moments | None, blocks: int = 0) -> Finish:
+    """The epilogue of one image, or the moments of so many blocks of it; the caller keeps both alive."""
     if epilogue is None:
         return NOTHING
+    if isinstance(epilogue, Moments):
+        epilogue.slots = workspace("moments", blocks, 4, y.shape[3])
+        return NOTHING._replace(slots=address(epilogue.slots), slot_row=y.shape[3])
     factors, residual, limits = epilogue
     other = 0 if residual is None else address(residual)
-    return Finish(1, address(y), other, address(factors), factors.shape[1], address(limits))
+    return Finish(1, address(y), other, address(factors), factors.shape[1], address(limits), 0, 0)
 
 
 ROWS = 4
@@ -110,14 +132,65 @@ def _finish_rows(
     emit.choose(adds, {0: lambda: all_rows(False), 1: lambda: all_rows(True)})
 
 
-@kernel
-def finish(f, values, values_row, place, row, channel, channels, rows):
-    """Finish ``channels`` channels from ``channel`` on of ``rows`` pixels.
+@vector_kernel
+def _add_moments(
+    emit: Emitter, slot: Pointer, slot_row: Int, more: Int, y: Pointer, y_row: Int, length: Int, rows: Int
+) -> None:
+    """Add the moments of ``rows`` rows of ``length`` floats to those of a slot, or with ``more`` 0 begin them."""
+    whole = length.quotient(LANES)
+    mask = emit.mask(length - whole * LANES)
+    some = emit.minimum(length - whole * LANES, 1)
 
-    Their place is in `y`, ``row`` floats apart; the values are there too, or still elsewhere.
+    def each_vector(body: Callable[[Int, Any], None]) -> None:
+        def turn(i: Int, _: list) -> list:
+            body(i * LANES, None)
+            return []
+
+        emit.loop(whole, [], turn)
+        emit.choose(some, {1: lambda: body(whole * LANES, mask)})
+
+    def begin(c: Int, mask: Any) -> None:
+        (slot + c).store((y + c).load(mask), mask)
+        for row in range(1, 4):
+            (slot + slot_row * row + c).store(emit.zero(), mask)
+
+    emit.choose(more, {0: lambda: each_vector(begin)})
+
+    def add_rows(number: int, first: Int) -> None:
+        def add(c: Int, mask: Any) -> None:
+            about = (slot + c).load(mask)
+            away = [(y + y_row * (first + r) + c).load(mask) - about for r in range(number)]
+            squares = away[0] * away[0]
+            for d in away[1:]:
+                squares = d * d + squares
+            for row, value in ((1, sum(away[1:], away[0])), (2, squares), (3, emit.zero() + float(number))):
+                place = slot + slot_row * row + c
+                place.store(place.load(mask) + value, mask)
+
+        each_vector(add)
+
+    def group(i: Int, _: list) -> list:
+        add_rows(ROWS, i * ROWS)
+        return []
+
+    groups = rows.quotient(ROWS)
+    emit.loop(groups, [], group)
+    last = groups * ROWS
+    emit.choose(rows - last, {n: lambda n=n: add_rows(n, last) for n in range(1, ROWS)})
+
+
+@kernel
+def finish(f, values, values_row, place, row, channel, channels, rows, slot, more):
+    """Finish ``channels`` channels from ``channel`` on of ``rows`` pixels, or add their moments to those of a slot.
+
+    Their place is in `y`, ``row`` floats apart; the values are there too, or still elsewhere. ``more`` is 0 for the
+    first pixels of a slot.
     """
     if f.wanted:
         adds = 1 if f.residual else 0
         residual = f.residual + (place - f.y) if f.residual else place
         factors = f.factors + 4 * channel
         _finish_rows(values, values_row, residual, row, adds, factors, f.factors_row, f.limits, channels, rows)
+    if f.slots:
+        address = f.slots + 4 * (slot * 4 * f.slot_row + channel)
+        _add_moments(address, f.slot_row, more, values, values_row, channels, rows)

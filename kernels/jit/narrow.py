@@ -152,7 +152,7 @@ def _blocks(worker, p, ending, windows):
                 windows.columns,
             )
             pixel_row = p.y_stride_w * p.channels
-            finish(ending, place, pixel_row, place, pixel_row, 0, p.channels, windows.columns)
+            finish(ending, place, pixel_row, place, pixel_row, 0, p.channels, windows.columns, 0, 0)
 
 
 def serves(taps: tuple[Tap, ...], channels: int) -> bool:

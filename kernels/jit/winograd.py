@@ -25,7 +25,7 @@ from numba import get_num_threads
 
 from .compile import kernel
 from .conv import Geometry
-from .finish import NOTHING, Epilogue, Finish, finish_of
+from .finish import Epilogue, Moments, finish_of
 from .gemm import LINE, TILE_ROWS, WIDTH, multiply
 from .parallel import parallel_for
 from .vector import LANES, take
@@ -117,7 +117,8 @@ def _many_tiles(worker, tiles, p, ending):
                         ahead = p.u + 4 * ((point + 1) % tiles.points * u_apart + channel * channels)
                     multiply(a, v_row, u, c, m_row, tiles.zeros, 0, count, channels, ahead, 0)
             for t in range(count):
-                write_y(tiles, first + t, channel, share, m + 4 * t * m_row, m_apart, p.bias, ending, table, nowhere)
+                products, slot = m + 4 * t * m_row, first // p.block
+                write_y(tiles, first + t, channel, share, products, m_apart, p.bias, ending, slot, t, table, nowhere)
 
 
 @parallel_for
@@ -150,14 +151,17 @@ def _few_tiles(worker, tiles, weights, p, ending):
                         ahead = a
                     multiply(a, SHARE_ROW, b, c, SHARE_ROW, start, start_row, number, channels, ahead, ahead_tile)
         for t in range(number):
-            write_y(tiles, t, y_channel, y_channels, m + 4 * t * SHARE_ROW, v_apart, p.bias, ending, table, nowhere)
+            products = m + 4 * t * SHARE_ROW
+            write_y(tiles, t, y_channel, y_channels, products, v_apart, p.bias, ending, 0, t, table, nowhere)
 
 
-def fprop(x: Array, w: Array, bias: Array | None, y: Array, conv: Geometry, epilogue: Epilogue | None = None) -> None:
+def fprop(
+    x: Array, w: Array, bias: Array | None, y: Array, conv: Geometry, epilogue: Epilogue | Moments | None = None
+) -> None:
     """Write ``x * w + bias`` into ``y``, and finish it."""
     w = _whole_vectors(w, 0)
     weights = Weights(scheme_of(conv.stride, y.shape[1:3]), address(w), 9 * w.shape[1], 9, 0)
-    _convolve(x, w, weights, bias, finish_of(y, epilogue), y, conv.padding)
+    _convolve(x, w, weights, bias, epilogue, y, conv.padding)
 
 
 def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
@@ -166,7 +170,12 @@ def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
     scheme, padding = scheme_of(conv.stride, gx.shape[1:3]), (2 - conv.padding[0], 2 - conv.padding[1])
     if scheme == STRIDED:
         scheme, padding = STRIDED_BACK, (0, 0)
-    _convolve(gy, w, Weights(scheme, address(w), 9, 9 * w.shape[1], 1), None, NOTHING, gx, padding)
+    _convolve(gy, w, Weights(scheme, address(w), 9, 9 * w.shape[1], 1), None, None, gx, padding)
+
+
+def measures(w: Array, y_shape: tuple[int, ...], conv: Geometry) -> bool:
+    """Whether :func:`fprop` can take moments."""
+    return True
 
 
 def _whole_vectors(w: Array, axis: int) -> Array:
@@ -179,7 +188,13 @@ def _whole_vectors(w: Array, axis: int) -> Array:
 
 
 def _convolve(
-    x: Array, w: Array, weights: Weights, bias: Array | None, ending: Finish, y: Array, padding: tuple[int, int]
+    x: Array,
+    w: Array,
+    weights: Weights,
+    bias: Array | None,
+    epilogue: Epilogue | Moments | None,
+    y: Array,
+    padding: tuple[int, int],
 ) -> None:
     """One convolution; ``w`` holds the memory of ``weights``."""
     workers, tiles = get_num_threads(), tiles_of(weights.scheme, x, y, padding)
@@ -195,7 +210,7 @@ def _convolve(
         scratch = workspace("scratch", workers, points * (row + apart(SHARE * SHARE)) + k + LINE)
         p = Problem(address(shift), 0, address(v), 0, 0, address(scratch), scratch.shape[1], counter())
         all_x_tiles(-(-c // SHARE) * 8, tiles, p.v)
-        _few_tiles(workers, tiles, weights, p, ending)
+        _few_tiles(workers, tiles, weights, p, finish_of(y, epilogue, 1))
         return
     share, block = min(panels * WIDTH, 256), _block(points, tiles.number, workers)
     u = workspace("values", points * apart(panels * c * WIDTH))
@@ -203,7 +218,7 @@ def _convolve(
     scratch = workspace("scratch", workers, size)
     p = Problem(address(shift), address(u), 0, block, share, address(scratch), scratch.shape[1], counter())
     _pack_weights(panels * 8, weights, p.u, c, k)
-    _many_tiles(workers, tiles, p, ending)
+    _many_tiles(workers, tiles, p, finish_of(y, epilogue, -(-tiles.number // block)))
 
 
 @functools.lru_cache(maxsize=1024)

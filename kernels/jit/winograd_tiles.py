@@ -127,7 +127,7 @@ def read_gy(tiles, tile, channel, channels, to, points_apart, table):
 
 
 @kernel
-def write_y(tiles, tile, channel, channels, products, points_apart, bias, ending, table, nowhere):
+def write_y(tiles, tile, channel, channels, products, points_apart, bias, ending, slot, more, table, nowhere):
     """Transform the products of one tile to pixels of ``y``, and finish them; those outside go ``nowhere``."""
     n, i, j = _position(tiles, tile)
     size = tiles.outputs
@@ -151,7 +151,7 @@ def write_y(tiles, tile, channel, channels, products, points_apart, bias, ending
         rest = channels - done
         output_tile_at_border(tiles.scheme, products + at, points_apart, bias + at, table.ctypes.data, done, rest)
         done += LANES
-    if ending.wanted:
+    if ending.wanted or ending.slots:
         for r in range(rows):
             place = corner + 4 * r * width * pixel
-            finish(ending, place, pixel, place, pixel, channel, channels, columns)
+            finish(ending, place, pixel, place, pixel, channel, channels, columns, slot, more or r)

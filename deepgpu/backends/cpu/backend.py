@@ -129,7 +129,7 @@ class CPUBackend(ComposedBackend):
         return pool.adaptive_avg_pool2d_backward(gy, input_size)
 
     def batch_norm_train(
-        self, x: Array, weight: Array | None, bias: Array | None, eps: float
+        self, x: Array | Convolution, weight: Array | None, bias: Array | None, eps: float
     ) -> tuple[Normalisation, Array, Array]:
         return batchnorm.batch_norm_train(x, weight, bias, eps)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from deepgpu.backends.base import Array, Normalisation, Unfinished
+from deepgpu.backends.base import Array, Convolution, Normalisation, Unfinished
 from deepgpu.backends.composed import batchnorm as composed
 from deepgpu.backends.cpu import activation, memory
 from deepgpu.backends.cpu.parts import MOST, parts
@@ -19,6 +19,9 @@ WIDTH = 256
 
 WORTH = 1 << 14
 """Elements that are worth a task of their own."""
+
+LEAST = 16
+"""Channels whose statistics are joined as one task: a cache line of them."""
 
 
 @functools.cache
@@ -76,19 +79,26 @@ class LimitedGradient(Unfinished):
 
 
 def batch_norm_train(
-    x: Array, weight: Array | None, bias: Array | None, eps: float
+    x: Array | Convolution, weight: Array | None, bias: Array | None, eps: float
 ) -> tuple[Normalisation, Array, Array]:
     """See :meth:`deepgpu.backends.base.Backend.batch_norm_train`."""
+    slots = None
+    if isinstance(x, Convolution):
+        x, slots = x.with_moments()
     if x.size == 0:
         return composed.batch_norm_train(np, x, weight, bias, eps)
     rows = _rows(x)
-    tasks, width = _parts(rows), rows.shape[1]
-    C, found = x.shape[1], np.empty((3, width), rows.dtype)
-    (mean, var), counts, (means, squares) = np.empty((2, C)), np.empty(tasks), np.empty((2, tasks, width))
-    _kernels().moments(tasks, rows, counts, means, squares, np.empty((tasks, 3, width), rows.dtype))
-    weight, bias = _vector(weight, np.float64, 1, C), _vector(bias, np.float64, 0, C)
-    _kernels().statistics(counts, means, squares, mean, var, weight, bias, eps, *found)
-    return CPUNormalisation(x, rows, found), mean.astype(rows.dtype), var.astype(rows.dtype)
+    tasks, width, C = _parts(rows), rows.shape[1], x.shape[1]
+    mean, var = np.empty((2, C))
+    if slots is None:
+        counts, (means, squares) = np.empty(tasks), np.empty((2, tasks, width))
+        _kernels().moments(tasks, rows, counts, means, squares, np.empty((tasks, 3, width), rows.dtype))
+        _kernels().join_moments(counts, means, squares, mean, var)
+    else:
+        joining = parts(slots.size, WORTH, -(-C // LEAST))
+        _kernels().join_slots(joining, slots, mean, var, joining)
+    y = CPUNormalisation(x, rows, factors(rows, weight, bias, mean, var, eps))
+    return y, mean.astype(rows.dtype), var.astype(rows.dtype)
 
 
 def batch_norm_eval(

@@ -165,6 +165,16 @@ class CPUConvolution(Convolution):
     def onto(self, image: Array) -> Unfinished:
         return batchnorm.normalisation(image, self._factors())
 
+    def with_moments(self) -> tuple[Array, Array | None]:
+        """The image, and the ``slots`` of ``kernels/jit/finish.py`` if the kernel takes moments: to be used at once."""
+        from deepgpu.kernels.jit.finish import Moments
+
+        name = algorithm("fprop", self.x.shape, self.w.shape, *self.geometry)
+        if self.factors is not None or not _module(name).measures(self.w, self.shape, _geometry(*self.geometry)):
+            return self(), None
+        moments = Moments()
+        return fprop(self.x, self.w, self.bias, *self.geometry, epilogue=moments), moments.slots
+
     def _factors(self) -> Array:
         return np.repeat(IDENTITY, self.shape[1], axis=1) if self.factors is None else self.factors
 
