@@ -23,11 +23,7 @@ def column_sums(part, x, sums, scratch):
         last = block + BLOCK if block + BLOCK < end else end
         for c in range(width):
             s[c] = 0
-        for r in range(block, last - 3, 4):
-            x0, x1, x2, x3 = x[r], x[r + 1], x[r + 2], x[r + 3]
-            for c in range(width):
-                s[c] += (x0[c] + x1[c]) + (x2[c] + x3[c])
-        for r in range(last - (last - block) % 4, last):
+        for r in range(block, last):
             row = x[r]
             for c in range(width):
                 s[c] += row[c]
