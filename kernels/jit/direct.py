@@ -253,9 +253,9 @@ def _multiply(
     workers, panels = get_num_threads(), -(-channels // WIDTH)
     rows = matrix_rows(weights.taps, weights.channels, weights.step, weights.all_channels)
     packed = workspace("weights", panels * WIDTH * rows.length)
-    matrix = _as_matrix(w, weights)
+    matrix = _as_matrix(weights)
     if matrix is not None:
-        pack_panels(matrix, address(packed), 1, weights.channels, channels)
+        pack_panels(address(w) + 4 * weights.taps[0].weights[0], matrix, address(packed), 1, weights.channels, channels)
     else:
         _pack_weights(panels * 4, address(packed), address(w), weights.lane, channels, rows.offsets, rows.sorted)
     shift = zeros(panels * WIDTH)
@@ -296,13 +296,13 @@ def _multiply(
     _product(workers, problem, ending, windows, rows.pieces, rows.chunks, rows.starts)
 
 
-def _as_matrix(w: Array, weights: Weights) -> Operand | None:
+def _as_matrix(weights: Weights) -> Operand | None:
     """The weights ``(c, k)`` of a window of one tap, whose rows or columns are neighbours in memory."""
     ((_, _, _, offsets), *others) = weights.taps
     if others or len(offsets) > 1 or 1 not in (weights.step, weights.lane):
         return None
     by_columns = int(weights.step == 1)
-    return Operand(address(w) + 4 * offsets[0], 0, weights.lane if by_columns else weights.step, by_columns)
+    return Operand(0, weights.lane if by_columns else weights.step, by_columns)
 
 
 def _blocks(pixels: int, panels: int, workers: int) -> tuple[int, int]:

@@ -50,12 +50,11 @@ SOURCE_ROW = DEPTH + LINE
 
 
 class Problem(NamedTuple):
-    """What else the kernels must know. Addresses in bytes, sizes in floats."""
+    """What the kernel must know of shapes. Strides in floats."""
 
-    packed: int  # B: (stack, panel, k, WIDTH); 0 if every thread packs what it needs
-    packed_stack: int  # from one matrix to the next
-    c: int  # (stack, m, n)
-    stack: int
+    a: Operand
+    b: Operand
+    stack: int  # products
     m: int
     n: int
     k: int
@@ -63,30 +62,42 @@ class Problem(NamedTuple):
     columns: int
     depth: int
     copies: int  # whether blocks of A are copied
+    packed: int  # floats of B if all of it is packed before; 0: each thread packs what it needs
+    packed_stack: int  # from one matrix to the next
+    scratch_size: int  # of one worker
+
+
+class Places(NamedTuple):
+    """Where everything is: addresses in bytes."""
+
+    a: int
+    b: int
+    c: int  # (stack, m, n)
+    packed: int
     bias: int  # a row to add, whole panels
     scratch: int  # of all workers
-    scratch_size: int  # of one
     counter: int  # an int64: blocks taken
 
 
 @kernel
-def _copy_part(to, a, matrix, m, k, rows, length):
+def _copy_part(to, address, a, matrix, m, k, rows, length):
     """A part of some rows of A, as rows; from row m and column k on."""
     if a.by_columns:
-        turn(to, SOURCE_ROW, a.address + 4 * (matrix * a.stack + k * a.line + m), a.line, length, rows)
+        turn(to, SOURCE_ROW, address + 4 * (matrix * a.stack + k * a.line + m), a.line, length, rows)
     else:
-        copy_rows_exactly(to, SOURCE_ROW, a.address + 4 * (matrix * a.stack + m * a.line + k), a.line, length, rows)
+        copy_rows_exactly(to, SOURCE_ROW, address + 4 * (matrix * a.stack + m * a.line + k), a.line, length, rows)
 
 
 @parallel_for
-def _blocks(worker, a, b, p):
+def _blocks(worker, p, at):
     """One worker: take blocks of C."""
-    source = p.scratch + 4 * worker * p.scratch_size
+    a, b = p.a, p.b
+    source = at.scratch + 4 * worker * p.scratch_size
     aside, aside_row = source + 4 * p.rows * SOURCE_ROW, p.columns + LINE
     own = aside + 4 * p.rows * aside_row
     down, across = (p.m + p.rows - 1) // p.rows, (p.n + p.columns - 1) // p.columns
     while True:
-        item = take(p.counter)
+        item = take(at.counter)
         if item >= p.stack * down * across:
             break
         matrix, rest = divmod(item, down * across)
@@ -95,26 +106,26 @@ def _blocks(worker, a, b, p):
         inside = columns // WIDTH * WIDTH  # columns that are summed up in C itself
         for k in range(0, p.k, p.depth):
             length = min(p.depth, p.k - k)
-            left, left_row = a.address + 4 * (matrix * a.stack + m * a.line + k), a.line
+            left, left_row = at.a + 4 * (matrix * a.stack + m * a.line + k), a.line
             if p.copies:
                 left, left_row = source, SOURCE_ROW
-                _copy_part(source, a, matrix, m, k, rows, length)
-            panels, panel_step = p.packed + 4 * (matrix * p.packed_stack + n * p.k + k * WIDTH), p.k
+                _copy_part(source, at.a, a, matrix, m, k, rows, length)
+            panels, panel_step = at.packed + 4 * (matrix * p.packed_stack + n * p.k + k * WIDTH), p.k
             if not p.packed:
                 panels, panel_step = own, DEPTH
-                pack_part(own, DEPTH * WIDTH, b, matrix, k, n, length, columns)
+                pack_part(own, DEPTH * WIDTH, at.b, b, matrix, k, n, length, columns)
             for j in range(0, columns, WIDTH):
                 panel = panels + 4 * j * panel_step
                 c, c_row = aside + 4 * j, aside_row
                 if j < inside:
-                    c, c_row = p.c + 4 * ((matrix * p.m + m) * p.n + n + j), p.n
+                    c, c_row = at.c + 4 * ((matrix * p.m + m) * p.n + n + j), p.n
                 start, start_row = c, c_row
                 if k == 0:
-                    start, start_row = p.bias + 4 * (n + j), 0
+                    start, start_row = at.bias + 4 * (n + j), 0
                 ahead = panel + 4 * WIDTH * panel_step if j + WIDTH < columns else panels
                 multiply(left, left_row, panel, c, c_row, start, start_row, rows, length, ahead, 0)
         if inside < columns:
-            c = p.c + 4 * ((matrix * p.m + m) * p.n + n + inside)
+            c = at.c + 4 * ((matrix * p.m + m) * p.n + n + inside)
             copy_rows_exactly(c, p.n, aside + 4 * inside, aside_row, columns - inside, rows)
 
 
@@ -123,23 +134,49 @@ def matmul(a: Array, b: Array, out: Array, bias: Array | None = None) -> None:
 
     Strides may be anything; an operand that is contiguous neither by rows nor by columns is copied.
     """
-    stack, m, n = out.shape
-    k, workers = a.shape[2], get_num_threads()
-    (a, left), (b, right) = _operand(a), _operand(b)  # arrays that must live on
-    rows, columns = _block(stack, m, n, workers)
-    shift = zeros(_padded(n, WIDTH))
+    workers = get_num_threads()
+    left, right = _operand(a.shape, a.strides), _operand(b.shape, b.strides)
+    if left is None:
+        a = np.ascontiguousarray(a)
+        left = _operand(a.shape, a.strides)
+    if right is None:
+        b = np.ascontiguousarray(b)
+        right = _operand(b.shape, b.strides)
+    problem = _problem(left, right, *out.shape, a.shape[2], workers)
+    n = problem.n
+    shift = zeros(n + WIDTH)
     if bias is not None:
-        shift = workspace("bias", _padded(n, WIDTH))
+        shift = workspace("bias", n + WIDTH)
         shift[:n] = bias
-    matrices = stack if right.stack else 1
+    packed = 0
+    if problem.packed:
+        packed, matrices = address(workspace("values", problem.packed)), problem.stack if right.stack else 1
+        pack_panels(address(b), right, packed, matrices, problem.k, n)
+    scratch = address(workspace("scratch", workers * problem.scratch_size))
+    places = Places(address(a), address(b), address(out), packed, address(shift), scratch, counter())
+    _blocks(workers, problem, places)
+
+
+@functools.lru_cache(maxsize=4096)
+def _operand(shape: tuple[int, int, int], strides: tuple[int, int, int]) -> Operand | None:
+    """A stack of matrices whose rows or columns are contiguous, else None."""
+    _, rows, columns = shape
+    stack, row, column = strides
+    if (columns == 1 or column == 4) and row % 4 == 0:
+        return Operand(stack // 4, row // 4, 0)
+    if (rows == 1 or row == 4) and column % 4 == 0:
+        return Operand(stack // 4, column // 4, 1)
+    return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _problem(left: Operand, right: Operand, stack: int, m: int, n: int, k: int, workers: int) -> Problem:
+    rows, columns = _block(stack, m, n, workers)
     packed_stack = _padded(n, WIDTH) * k
-    packed = workspace("values", matrices, packed_stack) if m > ROWS else None
-    size = rows * (SOURCE_ROW + columns + LINE) + (columns * DEPTH if packed is None else 0) + LINE
-    scratch = workspace("scratch", workers, size)
-    problem = Problem(
-        packed=0 if packed is None else address(packed),
-        packed_stack=packed_stack if right.stack else 0,
-        c=address(out),
+    packs = m > ROWS
+    return Problem(
+        a=left,
+        b=right,
         stack=stack,
         m=m,
         n=n,
@@ -148,29 +185,12 @@ def matmul(a: Array, b: Array, out: Array, bias: Array | None = None) -> None:
         columns=columns,
         depth=-(-k // -(-k // DEPTH)),
         copies=int(left.by_columns or (left.line >= FAR and n > 2 * WIDTH)),
-        bias=address(shift),
-        scratch=address(scratch),
-        scratch_size=scratch.shape[1],
-        counter=counter(),
+        packed=(stack if right.stack else 1) * packed_stack if packs else 0,
+        packed_stack=packed_stack if right.stack else 0,
+        scratch_size=rows * (SOURCE_ROW + columns + LINE) + (0 if packs else columns * DEPTH) + LINE,
     )
-    if packed is not None:
-        pack_panels(right, problem.packed, matrices, k, n)
-    _blocks(workers, left, right, problem)
 
 
-def _operand(x: Array) -> tuple[Array, Operand]:
-    """A stack of matrices whose rows or columns are contiguous, and the array that holds its memory."""
-    _, rows, columns = x.shape
-    stack, row, column = x.strides
-    if (columns == 1 or column == 4) and row % 4 == 0:
-        return x, Operand(address(x), stack // 4, row // 4, 0)
-    if (rows == 1 or row == 4) and column % 4 == 0:
-        return x, Operand(address(x), stack // 4, column // 4, 1)
-    x = np.ascontiguousarray(x)
-    return x, Operand(address(x), rows * columns, columns, 0)
-
-
-@functools.lru_cache(maxsize=4096)
 def _block(stack: int, m: int, n: int, workers: int) -> tuple[int, int]:
     """Rows and columns of a block, such that the threads end together; a block pays for loading A and panels of B."""
 
