@@ -25,7 +25,7 @@ from .finish import Epilogue, Moments, finish, finish_of
 from .gemm import LINE, TILE_ROWS, WIDTH, copy_rows_exactly, fence, multiply_windows, pack, stream_rows
 from .panels import Operand, pack_panels
 from .parallel import parallel_for
-from .vector import take
+from .vector import LANES, take
 from .workspace import address, counter, streams, workspace, zeros
 
 __all__ = ["dgrad", "fprop", "wgrad"]
@@ -126,6 +126,7 @@ def _product(worker, p, ending, windows, pieces, chunks, starts):
                         ahead,
                         ahead_tile,
                         int(last and whole_panel),
+                        int(p.channels - panel * WIDTH <= LANES),
                     )
                     part += 4 * runs * p.patch_row
                     done += line

@@ -107,6 +107,7 @@ def _sum(worker, p, windows, pieces, chunks, starts):
                             ahead_a,
                             ahead_b,
                             ahead_step,
+                            int(channels - n <= LANES),
                         )
                         part += 4 * p.patch_row
                     start, start_row = c, p.share

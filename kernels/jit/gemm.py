@@ -59,27 +59,29 @@ class _Operands(NamedTuple):
     pieces: Int | None = None  # a row of A is so many runs of `length` floats
     a_piece: Int | None = None
     streams: Int | None = None  # whether C is written past the caches
+    half: Int | None = None  # whether C has only the panel's first vector
     far: bool = False  # C is not expected in L2: its lines are asked for before the sums are made
 
 
-def _tile(emit: Emitter, rows: int, o: _Operands, fetch: Callable[[Pointer, Int], None]) -> None:
+def _tile(emit: Emitter, rows: int, width: int, o: _Operands, fetch: Callable[[Pointer, Int], None]) -> None:
     """``rows`` rows of C, in registers from the first step to the last; ``fetch(a, i)`` prefetches something."""
+    vectors = range(0, width, LANES)
 
     def step(i: Int, values: list) -> list:
         a, b, sums = values[0], values[1], values[2:]
         fetch(a, i)
-        left, right = b.load(), (b + LANES).load()
+        row = [(b + j).load() for j in vectors]
         new: list[Vec] = []
         for r in range(rows):
             x = (a + o.a_row * r).broadcast()
-            new += [x * left + sums[2 * r], x * right + sums[2 * r + 1]]
+            new += [x * y + sums[len(new) + i] for i, y in enumerate(row)]
         return [a + o.a_step, b + o.b_row, *new]
 
     if o.far:
         for r in range(rows):
-            for j in range(0, WIDTH, LINE):
+            for j in range(0, width, LINE):
                 (o.c + o.c_row * r + j).prefetch(1, write=True)
-    places = [(r, j) for r in range(rows) for j in (0, LANES)]
+    places = [(r, j) for r in range(rows) for j in vectors]
     begin = [o.a, o.b, *[emit.zero()] * len(places)]
     if o.pieces is None:
         sums = emit.loop(o.length, begin, step)[2:]
@@ -112,14 +114,20 @@ def _panel(emit: Emitter, rows: Int, o: _Operands, fetch: Callable[[Int], Callab
         down = tile * TILE_ROWS
         return o._replace(a=o.a + o.a_row * down, c=o.c + o.c_row * down, start=o.start + o.start_row * down)
 
-    def whole(tile: Int, _: list) -> list:
-        _tile(emit, TILE_ROWS, at(tile), fetch(tile))
-        return []
+    def down(width: int) -> None:
+        def whole(tile: Int, _: list) -> list:
+            _tile(emit, TILE_ROWS, width, at(tile), fetch(tile))
+            return []
 
-    tiles = rows.quotient(TILE_ROWS)
-    emit.loop(tiles, [], whole)
-    cases = {n: lambda n=n: _tile(emit, n, at(tiles), fetch(tiles)) for n in range(1, TILE_ROWS)}
-    emit.choose(rows - tiles * TILE_ROWS, cases)
+        tiles = rows.quotient(TILE_ROWS)
+        emit.loop(tiles, [], whole)
+        cases = {n: lambda n=n: _tile(emit, n, width, at(tiles), fetch(tiles)) for n in range(1, TILE_ROWS)}
+        emit.choose(rows - tiles * TILE_ROWS, cases)
+
+    if o.half is None:
+        down(WIDTH)
+    else:
+        emit.choose(o.half, {0: lambda: down(WIDTH), 1: lambda: down(LANES)})
 
 
 @vector_kernel
@@ -170,14 +178,16 @@ def multiply_windows(
     ahead: Pointer,
     ahead_tile: Int,
     streams: Int,
+    half: Int,
 ) -> None:
     """As :func:`multiply`, but a row of A is ``pieces`` runs of ``length`` floats, ``a_piece`` apart.
 
-    With ``streams`` 1, C is written past the caches as by :func:`stream_rows`.
+    With ``streams`` 1, C is written past the caches as by :func:`stream_rows`; with ``half`` 1, it has only the first
+    ``LANES`` columns of the panel.
     """
     one, width = emit.int(1), emit.int(WIDTH)
     operands = _Operands(
-        a, a_row, one, b, width, c, c_row, start, start_row, length, pieces, a_piece, streams, far=True
+        a, a_row, one, b, width, c, c_row, start, start_row, length, pieces, a_piece, streams, half, far=True
     )
 
     def fetch(tile: Int) -> Callable[[Pointer, Int], None]:
@@ -225,13 +235,15 @@ def multiply_blocks(
     ahead_a: Pointer,
     ahead_b: Pointer,
     ahead_step: Int,
+    half: Int,
 ) -> None:
     """As :func:`multiply_transposed`, of blocks that lie one behind the other in memory: asks for the next ones.
 
     Each step brings a cache line of the next block of A into L2, ``ahead_a`` being laid out as A is, and one of what B
     will be packed from, ``ahead_step`` floats behind the line before. There must be memory, see :func:`multiply`.
+    ``half`` is that of :func:`multiply_windows`.
     """
-    operands = _Operands(a, emit.int(1), a_step, b, b_row, c, c_row, start, start_row, length)
+    operands = _Operands(a, emit.int(1), a_step, b, b_row, c, c_row, start, start_row, length, half=half)
 
     def fetch(tile: Int) -> Callable[[Pointer, Int], None]:
         def ask(a: Pointer, i: Int) -> None:
