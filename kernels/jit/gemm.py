@@ -42,6 +42,9 @@ FAR = 1024
 Caches find places for few lines whose addresses differ by multiples of 4 KiB, and nothing fetches ahead across pages.
 """
 
+FURTHER = 8 * LINE
+"""Floats from what is multiplied to what is asked for."""
+
 
 class _Operands(NamedTuple):
     """The arguments of a product, as values of the machine code."""
@@ -70,17 +73,20 @@ def _tile(emit: Emitter, rows: int, width: int, o: _Operands, fetch: Callable[[P
     def step(i: Int, values: list) -> list:
         a, b, sums = values[0], values[1], values[2:]
         fetch(a, i)
-        row = [(b + j).load() for j in vectors]
+        of_b = [(b + j).load() for j in vectors]
         new: list[Vec] = []
         for r in range(rows):
             x = (a + o.a_row * r).broadcast()
-            new += [x * y + sums[len(new) + i] for i, y in enumerate(row)]
+            new += [x * y + sums[len(new) + i] for i, y in enumerate(of_b)]
         return [a + o.a_step, b + o.b_row, *new]
 
     if o.far:
+        lines, row = o.c, o.c_row
+        if o.streams is not None:  # what passes the caches is not to be brought there
+            lines, row = emit.where(o.streams, 0, o.start, o.c), emit.where(o.streams, 0, o.start_row, o.c_row)
         for r in range(rows):
             for j in range(0, width, LINE):
-                (o.c + o.c_row * r + j).prefetch(1, write=True)
+                (lines + row * r + j).prefetch(1, write=True)
     places = [(r, j) for r in range(rows) for j in vectors]
     begin = [o.a, o.b, *[emit.zero()] * len(places)]
     if o.pieces is None:
@@ -159,6 +165,28 @@ def multiply(
         return lambda a, i: (ahead + tile * ahead_tile + i * LINE).prefetch(2)
 
     _panel(emit, rows, operands, fetch)
+
+
+@vector_kernel
+def multiply_unpacked(
+    emit: Emitter,
+    a: Pointer,
+    a_row: Int,
+    b: Pointer,
+    b_row: Int,
+    c: Pointer,
+    c_row: Int,
+    start: Pointer,
+    start_row: Int,
+    rows: Int,
+    length: Int,
+) -> None:
+    """As :func:`multiply`, but B lies as it is, its rows ``b_row`` apart: to be used once, it is not worth packing.
+
+    The hardware does not follow so many rows at once, so what lies ``FURTHER`` in each is asked for.
+    """
+    operands = _Operands(a, a_row, emit.int(1), b, b_row, c, c_row, start, start_row, length)
+    _panel(emit, rows, operands, lambda _: lambda _, i: (b + i * b_row + FURTHER).prefetch(1))
 
 
 @vector_kernel

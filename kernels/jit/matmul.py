@@ -10,7 +10,8 @@ in L1 while the tiles go down the rows::
             for panel of columns:  C[rows, panel] += A[rows, chunk] @ panel
 
 A and B may be stored by rows or by columns. A is read where it lies if its rows are contiguous and not pages apart
-(:data:`.gemm.FAR`).
+(:data:`.gemm.FAR`). In a product of few rows, of a layer with a small batch, all that counts is to read B fast: once,
+and where it lies. By rows it is multiplied in strips that go along some rows together, by columns it makes dot products.
 """
 
 from __future__ import annotations
@@ -29,13 +30,16 @@ from .gemm import (
     TILE_ROWS,
     WIDTH,
     copy_rows_exactly,
-    multiply,
+    fence,
+    multiply_unpacked,
+    multiply_windows,
     turn,
 )
+from .narrow import MOST, dots
 from .panels import Operand, pack_panels, pack_part
 from .parallel import parallel_for
-from .vector import take
-from .workspace import address, counter, workspace, zeros
+from .vector import LANES, take
+from .workspace import address, counter, streams, workspace, zeros
 
 Array = Any
 
@@ -44,6 +48,15 @@ ROWS, COLUMNS, DEPTH = 144, 512, 256
 
 OWN_COLUMNS = 128
 """The same where a thread packs B itself: B[chunk, columns] has 128 KiB."""
+
+FEW = 16
+"""Rows of A up to which B is not packed, if it is contiguous by rows."""
+
+STRIP, SPAN = 48, 1024
+"""Rows of B that are gone along together, each a page of its own, and how far: columns of a task."""
+
+SOME = 32
+"""Columns of C that are a task where they are products of rows of memory."""
 
 SOURCE_ROW = DEPTH + LINE
 """From one row of a copied block of A to the next: no power of two."""
@@ -65,6 +78,8 @@ class Problem(NamedTuple):
     packed: int  # floats of B if all of it is packed before; 0: each thread packs what it needs
     packed_stack: int  # from one matrix to the next
     scratch_size: int  # of one worker
+    dots: bool  # whether it is one product of still fewer rows with a B by columns
+    few: bool  # whether it is one product of few rows with a B that is to be read once, as it lies
 
 
 class Places(NamedTuple):
@@ -77,6 +92,7 @@ class Places(NamedTuple):
     bias: int  # a row to add, whole panels
     scratch: int  # of all workers
     counter: int  # an int64: blocks taken
+    streams: int  # whether C is written past the caches
 
 
 @kernel
@@ -123,10 +139,50 @@ def _blocks(worker, p, at):
                 if k == 0:
                     start, start_row = at.bias + 4 * (n + j), 0
                 ahead = panel + 4 * WIDTH * panel_step if j + WIDTH < columns else panels
-                multiply(left, left_row, panel, c, c_row, start, start_row, rows, length, ahead, 0)
+                past, half = int(at.streams and j < inside), int(columns - j <= LANES)
+                multiply_windows(
+                    left, left_row, 0, 1, panel, c, c_row, start, start_row, rows, length, ahead, 0, past, half
+                )
         if inside < columns:
             c = at.c + 4 * ((matrix * p.m + m) * p.n + n + inside)
             copy_rows_exactly(c, p.n, aside + 4 * inside, aside_row, columns - inside, rows)
+    if at.streams:
+        fence()
+
+
+@parallel_for
+def _few_rows(item, p, at):
+    """Some columns of C, of few rows: B is read once, a strip of ``STRIP`` rows after the other."""
+    first, end = item * SPAN, min(item * SPAN + SPAN, p.n)
+    for k in range(0, p.k, STRIP):
+        length = min(STRIP, p.k - k)
+        for n in range(first, end, WIDTH):
+            b, c = at.b + 4 * (k * p.b.line + n), at.c + 4 * n
+            start, start_row = (at.bias + 4 * n, 0) if k == 0 else (c, p.n)
+            multiply_unpacked(at.a + 4 * k, p.a.line, b, p.b.line, c, p.n, start, start_row, p.m, length)
+
+
+@parallel_for
+def _dots(item, a, padded, b, line, k, m, n, nothing, sums):
+    """Some columns of C, of at most :data:`.narrow.MOST` rows: ``sums (n, m)`` of the products of rows of memory."""
+    first = item * SOME
+    place, row = b + 4 * first * line, sums + 4 * first * m
+    dots(place, line, 0, 1, k, a, padded, nothing, row, m, m, min(SOME, n - first))
+
+
+def _of_few_rows(a: Array, b: int, line: int, out: Array, bias: Array | None) -> None:
+    """The product of few rows ``a (m, k)`` and a matrix by columns, which is read once, as it lies."""
+    (m, k), n = a.shape, out.shape[1]
+    padded = _padded(k, LANES)
+    if a.strides != (4 * padded, 4):
+        rows = workspace("values", m, padded)
+        rows[:, :k], rows[:, k:] = a, 0
+        a = rows
+    sums = workspace("scratch", n, m)
+    _dots(-(-n // SOME), address(a), padded, b, line, k, m, n, address(zeros(MOST)), address(sums))
+    out[...] = sums.T
+    if bias is not None:
+        out += bias
 
 
 def matmul(a: Array, b: Array, out: Array, bias: Array | None = None) -> None:
@@ -144,16 +200,24 @@ def matmul(a: Array, b: Array, out: Array, bias: Array | None = None) -> None:
         right = _operand(b.shape, b.strides)
     problem = _problem(left, right, *out.shape, a.shape[2], workers)
     n = problem.n
+    if problem.dots:
+        _of_few_rows(a[0], address(b), right.line, out[0], bias)
+        return
     shift = zeros(n + WIDTH)
     if bias is not None:
         shift = workspace("bias", n + WIDTH)
         shift[:n] = bias
+    if problem.few:
+        places = Places(address(a), address(b), address(out), 0, address(shift), 0, 0, 0)
+        _few_rows(-(-n // SPAN), problem, places)
+        return
     packed = 0
     if problem.packed:
         packed, matrices = address(workspace("values", problem.packed)), problem.stack if right.stack else 1
         pack_panels(address(b), right, packed, matrices, problem.k, n)
+    past = streams(out) if problem.depth == problem.k else 0
     scratch = address(workspace("scratch", workers * problem.scratch_size))
-    places = Places(address(a), address(b), address(out), packed, address(shift), scratch, counter())
+    places = Places(address(a), address(b), address(out), packed, address(shift), scratch, counter(), past)
     _blocks(workers, problem, places)
 
 
@@ -187,6 +251,8 @@ def _problem(left: Operand, right: Operand, stack: int, m: int, n: int, k: int, 
         copies=int(left.by_columns or (left.line >= FAR and n > 2 * WIDTH)),
         packed=(stack if right.stack else 1) * packed_stack if packs else 0,
         packed_stack=packed_stack if right.stack else 0,
+        dots=m <= MOST and stack == 1 and not left.by_columns and right.by_columns,
+        few=m <= FEW and stack == 1 and not left.by_columns and not right.by_columns and n % WIDTH == 0,
         scratch_size=rows * (SOURCE_ROW + columns + LINE) + (0 if packs else columns * DEPTH) + LINE,
     )
 

@@ -37,7 +37,7 @@ PIXELS = 4
 
 
 @vector_kernel
-def _dots(
+def dots(
     emit: Emitter,
     x: Pointer,
     x_pixel: Int,
@@ -137,7 +137,7 @@ def _blocks(worker, p, ending, windows):
         for line in range(lines):
             h = (first + line) * p.y_stride_h + p.y_first_h
             place = p.y + 4 * ((n * p.y_height + h) * p.y_width + p.y_first_w) * p.channels
-            _dots(
+            dots(
                 patch + 4 * line * windows.stride_h * patch_row,
                 windows.stride_w * pixel,
                 patch_row,

@@ -121,6 +121,43 @@ def test_every_way_of_the_kernel(sizes):
     assert (around[-100:] == 7).all()
 
 
+@pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize("by_columns", [False, True])
+@pytest.mark.parametrize("n", [2080, 2077])
+@pytest.mark.parametrize(("m", "k"), [(2, 100), (3, 530), (4, 256), (5, 300), (13, 257), (16, 48)])
+def test_few_rows(m, k, n, by_columns, biased):
+    """B is read as it lies: strips of rows, or dot products of columns."""
+    from deepgpu.kernels.jit import matmul
+
+    rng = np.random.default_rng(4)
+    a = rng.standard_normal((1, m, k)).astype(np.float32)
+    b = rng.standard_normal((1, n, k) if by_columns else (1, k, n)).astype(np.float32)
+    b = b.transpose(0, 2, 1) if by_columns else b
+    bias = rng.standard_normal(n).astype(np.float32) if biased else None
+    around = np.full(m * n + 200, 7, np.float32)
+    out = around[100:-100].reshape(1, m, n)
+    matmul.matmul(a, b, out, bias)
+    assert relative_error(out, a.astype(np.float64) @ b.astype(np.float64) + (bias if biased else 0)) <= 1e-6
+    assert (around[:100] == 7).all()
+    assert (around[-100:] == 7).all()
+    matmul.matmul(a[:, :, ::-1].copy()[:, :, ::-1], b, out, bias)  # rows that are not contiguous
+    assert relative_error(out, a.astype(np.float64) @ b.astype(np.float64) + (bias if biased else 0)) <= 1e-6
+
+
+@pytest.mark.parametrize(("m", "k", "n"), [(600, 4, 4096), (530, 300, 4128), (2100, 70, 1040)])
+def test_results_written_past_the_caches(m, k, n):
+    from deepgpu.kernels.jit import matmul, workspace
+
+    from deepgpu.backends.cpu import memory
+
+    rng = np.random.default_rng(5)
+    a, b = (rng.standard_normal(shape).astype(np.float32) for shape in ((k, m), (k, n)))
+    out = memory.empty((m, n), np.float32)
+    assert workspace.streams(out)
+    matmul.matmul(a.T[None], b[None], out[None])
+    assert relative_error(out, a.T.astype(np.float64) @ b.astype(np.float64)) <= 1e-6
+
+
 def test_not_a_number_is_seen():
     a, b = np.zeros((200, 150), np.float32), np.ones((150, 130), np.float32)
     a[7, 100] = np.nan
