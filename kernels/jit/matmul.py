@@ -11,7 +11,8 @@ in L1 while the tiles go down the rows::
 
 A and B may be stored by rows or by columns. A is read where it lies if its rows are contiguous and not pages apart
 (:data:`.gemm.FAR`). In a product of few rows, of a layer with a small batch, all that counts is to read B fast: once,
-and where it lies. By rows it is multiplied in strips that go along some rows together, by columns it makes dot products.
+and where it lies. By rows it is multiplied in strips that go along some rows together, by columns it makes dot
+products.
 """
 
 from __future__ import annotations
