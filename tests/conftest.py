@@ -24,3 +24,19 @@ def emulated() -> Iterator[None]:
     """Device "cuda" is the emulated one."""
     with emulated_cuda():
         yield
+
+
+@pytest.fixture
+def epilogues(monkeypatch: pytest.MonkeyPatch) -> list:
+    """The epilogues of the convolutions that the CPU computes during a test, None for those that have none."""
+    from deepgpu.backends.cpu import conv
+
+    made: list = []
+    original = conv.fprop
+
+    def fprop(*args: Any, epilogue: Any = None) -> Any:
+        made.append(epilogue)
+        return original(*args, epilogue=epilogue)
+
+    monkeypatch.setattr(conv, "fprop", fprop)
+    return made

@@ -1,6 +1,6 @@
 """Convolutions that wait for batch norm, a sum and ReLU where nothing is recorded: it must not be seen."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -100,21 +100,7 @@ def test_images_written_past_the_caches_are_the_same(name: str, geometry: str, m
     np.testing.assert_array_equal(result(), usual)
 
 
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list]:
-    """The epilogues of the convolutions that are computed."""
-    made: list = []
-    original = cpu_conv.fprop
-
-    def fprop(*args: Any, epilogue: Any = None) -> Any:
-        made.append(epilogue)
-        return original(*args, epilogue=epilogue)
-
-    monkeypatch.setattr(cpu_conv, "fprop", fprop)
-    return made
-
-
-def test_a_block_is_one_pass_a_convolution(calls: list) -> None:
+def test_a_block_is_one_pass_a_convolution(epilogues: list) -> None:
     main = nn.Sequential(
         *(nn.Conv2d(24, 24, 3, padding=1, bias=False), nn.BatchNorm2d(24), nn.ReLU(inplace=True)),
         *(nn.Conv2d(24, 24, 1), nn.BatchNorm2d(24)),
@@ -123,10 +109,10 @@ def test_a_block_is_one_pass_a_convolution(calls: list) -> None:
     with dg.no_grad():
         y = F.relu(main(x) + x)
         assert type(y) is Pending
-        assert len(calls) == 1  # the first was needed by the second
+        assert len(epilogues) == 1  # the first was needed by the second
         y.numpy()
-    assert len(calls) == 2
-    assert [(e.residual is not None, list(e.limits)) for e in calls] == [(False, [0, np.inf]), (True, [0, np.inf])]
+    assert len(epilogues) == 2
+    assert [(e.residual is not None, list(e.limits)) for e in epilogues] == [(False, [0, np.inf]), (True, [0, np.inf])]
 
 
 def test_the_passes_round_as_if_each_were_alone() -> None:
@@ -141,14 +127,14 @@ def test_the_passes_round_as_if_each_were_alone() -> None:
         np.testing.assert_array_equal(fused, model[2](model[1](y)).numpy())
 
 
-def test_a_convolution_that_is_still_looked_at_is_computed_once(calls: list) -> None:
+def test_a_convolution_that_is_still_looked_at_is_computed_once(epilogues: list) -> None:
     conv, norm = nn.Conv2d(24, 24, 1), nn.BatchNorm2d(24).eval()
     with dg.no_grad():
         y = conv(dg.tensor(IMAGE))
         z = F.relu(norm(y))
         z.numpy()
         y.numpy()
-    assert calls == [None]
+    assert epilogues == [None]
 
 
 @pytest.mark.parametrize("of", ["input", "weight", "bias", "residual"])
@@ -184,12 +170,12 @@ def test_statistics_may_change() -> None:
     np.testing.assert_array_equal(y.numpy(), expected)
 
 
-def test_gradients_of_a_frozen_convolution(calls: list) -> None:
+def test_gradients_of_a_frozen_convolution(epilogues: list) -> None:
     """A batch norm that learns in evaluation needs the values of the convolution before it."""
     conv, norm = nn.Conv2d(24, 24, 1).requires_grad_(False), nn.BatchNorm2d(24).eval()
     z = norm(conv(dg.tensor(IMAGE)))
     z.sum().backward()
-    assert len(calls) == 1
+    assert len(epilogues) == 1
     mine = norm.weight.grad.numpy()
     twin = torch.nn.BatchNorm2d(24).eval()
     w, b = (torch.tensor(t.numpy()) for t in (conv.weight, conv.bias))

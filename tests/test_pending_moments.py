@@ -1,6 +1,5 @@
 """Convolutions in training, whose kernels take the moments for the batch norm that follows: it must not be seen."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -38,20 +37,6 @@ UNMEASURED = {
 }
 
 
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list]:
-    """The epilogues of the convolutions that are computed."""
-    made: list = []
-    original = cpu_conv.fprop
-
-    def fprop(*args: Any, epilogue: Any = None) -> Any:
-        made.append(epilogue)
-        return original(*args, epilogue=epilogue)
-
-    monkeypatch.setattr(cpu_conv, "fprop", fprop)
-    return made
-
-
 def block(name: str) -> tuple[nn.Sequential, dg.Tensor]:
     shape, arguments = (LAYERS | UNMEASURED)[name]
     dg.manual_seed(0)
@@ -73,13 +58,13 @@ def assert_near(actual: Any, expected: Any, tolerance: float) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS | UNMEASURED)
-def test_against_pytorch(name: str, calls: list) -> None:
+def test_against_pytorch(name: str, epilogues: list) -> None:
     model, x = block(name)
     twin = twin_of(model, *(LAYERS | UNMEASURED)[name])
     x.requires_grad_()
     tx = torch.tensor(x.detach().clone().numpy(), dtype=torch.float64, requires_grad=True)
     y, ty = model(x), twin(tx)
-    assert [type(e) for e in calls] == [Moments if name in LAYERS else type(None)]
+    assert [type(e) for e in epilogues] == [Moments if name in LAYERS else type(None)]
     g = floats(*ty.shape)
     y.backward(dg.tensor(g))
     ty.backward(torch.tensor(g, dtype=torch.float64))
@@ -90,7 +75,7 @@ def test_against_pytorch(name: str, calls: list) -> None:
     for i, (mine, theirs) in enumerate(pairs):
         if i != 2:  # a constant before a batch norm: the gradient of the convolution's bias is 0
             assert_near(mine.grad, theirs.grad, 1e-4)
-    assert len(calls) == 1
+    assert len(epilogues) == 1
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -104,19 +89,19 @@ def test_the_same_bits_every_time(name: str) -> None:
         np.testing.assert_array_equal(model[1].running_var.numpy(), first[1])
 
 
-def test_a_look_before_the_norm_computes_it(calls: list) -> None:
+def test_a_look_before_the_norm_computes_it(epilogues: list) -> None:
     model, x = block("winograd")
     expected = model(x).detach().numpy()
     y = model[0](x)
     assert type(y) is Pending
     seen = y.detach().numpy().copy()
     again = model[1](y).detach().numpy()
-    assert calls[1:] == [None]
+    assert epilogues[1:] == [None]
     np.testing.assert_array_equal(y.detach().numpy(), seen)
     np.testing.assert_allclose(again, expected, rtol=0, atol=1e-5)
 
 
-def test_a_look_after_the_norm_finds_it_computed(calls: list) -> None:
+def test_a_look_after_the_norm_finds_it_computed(epilogues: list) -> None:
     model, x = block("1x1")
     y = model[0](x)
     other = y  # another name of the same
@@ -125,7 +110,7 @@ def test_a_look_after_the_norm_finds_it_computed(calls: list) -> None:
     with dg.no_grad():
         np.testing.assert_allclose(other.detach().numpy(), model[0](x).detach().numpy(), rtol=1e-6)
     (y * 2 + z).sum().backward()
-    assert len(calls) == 2
+    assert len(epilogues) == 2
 
 
 def test_a_write_to_the_weight_comes_after() -> None:
@@ -138,14 +123,14 @@ def test_a_write_to_the_weight_comes_after() -> None:
     np.testing.assert_array_equal(y.detach().numpy(), expected)
 
 
-def test_relu_keeps_the_image(calls: list) -> None:
+def test_relu_keeps_the_image(epilogues: list) -> None:
     """A recorded ReLU is done at once, and whoever holds the convolution's result has it."""
     model, x = block("winograd")
     y = model[0](x)
     z = F.relu(y)
-    assert calls == [None]
+    assert epilogues == [None]
     np.testing.assert_array_equal(z.detach().numpy(), np.maximum(y.detach().numpy(), 0))
-    assert calls == [None]
+    assert epilogues == [None]
 
 
 def test_nan_and_infinity_stay_in_their_channel() -> None:
@@ -158,8 +143,8 @@ def test_nan_and_infinity_stay_in_their_channel() -> None:
     assert np.isfinite(np.delete(y, [3, 5], axis=1)).all()
 
 
-def test_a_forced_algorithm_takes_none(calls: list) -> None:
+def test_a_forced_algorithm_takes_none(epilogues: list) -> None:
     model, x = block("winograd")
     with cpu_conv.use_algorithm("direct"):
         model(x)
-    assert calls == [None]
+    assert epilogues == [None]
