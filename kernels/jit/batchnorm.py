@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from .compile import kernel
-from .gemm import fence, stream_rows
 from .parallel import parallel_for
+from .rows import fence, stream_rows
 
 BLOCK = 32
 

@@ -17,7 +17,8 @@ import numpy as np
 
 from .compile import kernel
 from .conv import Geometry
-from .gemm import FAR, LINE, clear_rows, copy_rows, copy_rows_exactly
+from .gemm import FAR, LINE
+from .rows import clear_rows, copy_rows, copy_rows_exactly
 from .workspace import address
 
 Array = Any

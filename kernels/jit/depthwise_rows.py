@@ -24,8 +24,9 @@ import numpy as np
 
 from .conv import Geometry
 from .finish import finish
-from .gemm import LINE, fence, stream_rows
+from .gemm import LINE
 from .parallel import parallel_for
+from .rows import fence, stream_rows
 from .vector import LANES, Emitter, Int, Pointer, vector_kernel
 from .workspace import address, streams, zeros
 

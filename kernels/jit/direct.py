@@ -22,9 +22,10 @@ from .conv_matrix import Tap, Weights, Windows, gather_columns, is_matrix, matri
 from .conv_patch import copy_patches, line_of, room
 from .direct_wgrad import wgrad
 from .finish import Epilogue, Moments, finish, finish_of
-from .gemm import LINE, TILE_ROWS, WIDTH, copy_rows_exactly, fence, multiply_windows, pack, stream_rows
+from .gemm import LINE, TILE_ROWS, WIDTH, multiply_windows, pack
 from .panels import Operand, pack_panels
 from .parallel import parallel_for
+from .rows import copy_rows_exactly, fence, stream_rows
 from .vector import LANES, take
 from .workspace import address, counter, streams, workspace, zeros
 
