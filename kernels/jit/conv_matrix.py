@@ -17,8 +17,9 @@ import numpy as np
 
 from .compile import kernel
 from .conv import Geometry
-from .gemm import FAR, LINE
+from .gemm import FAR
 from .rows import clear_rows, copy_rows, copy_rows_exactly
+from .vector import LINE
 from .workspace import address
 
 Array = Any

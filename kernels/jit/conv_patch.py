@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from .compile import kernel
 from .conv_matrix import Rows, Windows
-from .gemm import LINE
 from .rows import clear_rows, copy_rows
+from .vector import LINE
 
 SHORTEST = 24
 """Windows in a line from which on a product of their own serves them well: below, gathering takes less time."""

@@ -24,10 +24,9 @@ import numpy as np
 
 from .conv import Geometry
 from .finish import finish
-from .gemm import LINE
 from .parallel import parallel_for
 from .rows import fence, stream_rows
-from .vector import LANES, Emitter, Int, Pointer, vector_kernel
+from .vector import LANES, LINE, Emitter, Int, Pointer, vector_kernel
 from .workspace import address, streams, zeros
 
 Array = Any

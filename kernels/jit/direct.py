@@ -22,11 +22,11 @@ from .conv_matrix import Tap, Weights, Windows, gather_columns, is_matrix, matri
 from .conv_patch import copy_patches, line_of, room
 from .direct_wgrad import wgrad
 from .finish import Epilogue, Moments, finish, finish_of
-from .gemm import LINE, TILE_ROWS, WIDTH, multiply_windows, pack
+from .gemm import TILE_ROWS, WIDTH, multiply_windows, pack
 from .panels import Operand, pack_panels
 from .parallel import parallel_for
 from .rows import copy_rows_exactly, fence, stream_rows
-from .vector import LANES, take
+from .vector import LANES, LINE, take
 from .workspace import address, counter, streams, workspace, zeros
 
 __all__ = ["dgrad", "fprop", "wgrad"]

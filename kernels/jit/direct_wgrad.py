@@ -14,9 +14,9 @@ from numba import get_num_threads
 from .conv import Geometry
 from .conv_matrix import gather_columns, is_matrix, matrix_rows, window_taps, windows_of
 from .conv_patch import copy_patches, line_of, room
-from .gemm import FAR, LINE, WIDTH, multiply_blocks, pack_rows
+from .gemm import FAR, WIDTH, multiply_blocks, pack_rows
 from .parallel import parallel_for
-from .vector import LANES, Emitter, Int, Pointer, take, transposed, vector_kernel
+from .vector import LANES, LINE, Emitter, Int, Pointer, take, transposed, vector_kernel
 from .workspace import address, counter, workspace, zeros
 
 Array = Any

@@ -28,14 +28,11 @@ import numpy as np
 
 from .compile import kernel
 from .rows import clear_rows, copy_rows, copy_rows_exactly
-from .vector import LANES, Emitter, Int, Pointer, Vec, transposed, vector_kernel
+from .vector import LANES, LINE, Emitter, Int, Pointer, Vec, transposed, vector_kernel
 
 TILE_ROWS = {4: 8, 8: 6, 16: 12}[LANES]
 WIDTH = 2 * LANES
 """Columns of a panel."""
-
-LINE = 16
-"""Floats in a cache line."""
 
 FAR = 1024
 """Floats from one row of A to the next, a page, from which on a block of A is copied before it is used.

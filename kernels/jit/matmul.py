@@ -25,12 +25,12 @@ import numpy as np
 from numba import get_num_threads
 
 from .compile import kernel
-from .gemm import FAR, LINE, TILE_ROWS, WIDTH, multiply_unpacked, multiply_windows
+from .gemm import FAR, TILE_ROWS, WIDTH, multiply_unpacked, multiply_windows
 from .narrow import MOST, dots
 from .panels import Operand, pack_panels, pack_part
 from .parallel import parallel_for
 from .rows import copy_rows_exactly, fence, turn
-from .vector import LANES, take
+from .vector import LANES, LINE, take
 from .workspace import address, counter, streams, workspace, zeros
 
 Array = Any

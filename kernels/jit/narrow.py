@@ -22,9 +22,8 @@ from numba import get_num_threads
 from .conv_matrix import Tap, Weights, Windows
 from .conv_patch import copy_line
 from .finish import Finish, finish
-from .gemm import LINE
 from .parallel import parallel_for
-from .vector import LANES, Emitter, Int, Pointer, take, vector_kernel
+from .vector import LANES, LINE, Emitter, Int, Pointer, take, vector_kernel
 from .workspace import address, counter, workspace, zeros
 
 Array = Any

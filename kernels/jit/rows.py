@@ -1,8 +1,23 @@
-"""Words that move rows of floats: copy, write past the caches, clear, turn."""
+"""Words that move rows of floats: ask for them, copy, write past the caches, clear, turn."""
 
 from __future__ import annotations
 
-from .vector import LANES, Emitter, Int, Pointer, transposed, vector_kernel
+from .vector import LANES, LINE, Emitter, Int, Pointer, transposed, vector_kernel
+
+
+@vector_kernel
+def ask_rows(emit: Emitter, source: Pointer, source_row: Int, length: Int, rows: Int) -> None:
+    """Ask for ``rows`` rows of ``length`` floats in the L1 cache; the last line only if the row fills it."""
+
+    def row(_: Int, values: list) -> list:
+        def line(_: Int, values: list) -> list:
+            values[0].prefetch(1)
+            return [values[0] + LINE]
+
+        emit.loop(length.quotient(LINE), values, line)
+        return [values[0] + source_row]
+
+    emit.loop(rows, [source], row)
 
 
 @vector_kernel

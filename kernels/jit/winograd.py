@@ -26,11 +26,11 @@ from numba import get_num_threads
 from .compile import kernel
 from .conv import Geometry
 from .finish import Epilogue, Moments, finish_of
-from .gemm import LINE, TILE_ROWS, WIDTH, multiply
+from .gemm import TILE_ROWS, WIDTH, multiply
 from .parallel import parallel_for
-from .vector import LANES, take
+from .vector import LANES, LINE, take
 from .winograd_schemes import LARGEST, STRIDED, STRIDED_BACK, saving, scheme_of
-from .winograd_tiles import apart, read_x, tiles_of, write_y
+from .winograd_tiles import apart, read_x, tables, tiles_of, write_y
 from .winograd_transforms import filter_tile
 from .winograd_wgrad import SHARE, SHARE_ROW, all_x_tiles, wgrad
 from .workspace import address, counter, workspace, zeros
@@ -90,7 +90,7 @@ def _pack_weights(item, weights, u, channels, y_channels):
 @parallel_for
 def _many_tiles(worker, tiles, p, ending):
     """Take blocks of tiles: transform, multiply, transform back."""
-    table = np.empty(LARGEST, np.int64)
+    table = tables()
     channels, y_channels = tiles.x_channels, tiles.y_channels
     panels = (y_channels + WIDTH - 1) // WIDTH
     v_row, m_row = (channels + LANES - 1) // LANES * LANES + 16, p.share + 16
@@ -124,7 +124,7 @@ def _many_tiles(worker, tiles, p, ending):
 @parallel_for
 def _few_tiles(worker, tiles, weights, p, ending):
     """Take 64 output channels, and go through their filters 64 x 64 at a time."""
-    table = np.empty(LARGEST, np.int64)
+    table = tables()
     number = tiles.number
     v_apart, u_apart = apart(number * SHARE_ROW), apart(SHARE * SHARE)
     m = p.scratch + 4 * worker * p.scratch_size

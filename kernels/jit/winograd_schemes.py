@@ -36,6 +36,23 @@ from .vector import Vec
 
 Formula = Callable[[list[Vec]], list[Vec]]
 
+
+class Transform(NamedTuple):
+    """A formula, and which of its results to make at the same time.
+
+    A tile of 6x6 vectors does not fit into registers. So a row or two of it are finished at a time, from all columns:
+    those rows that share sums. Values are loaded again for the next rows, which costs less than to put aside and to
+    take back what a transform of the whole tile has half done.
+    """
+
+    formula: Formula
+    groups: tuple[tuple[int, ...], ...]
+
+
+def _by_groups(*groups: tuple[int, ...]) -> Callable[[Formula], Transform]:
+    return lambda formula: Transform(formula, groups)
+
+
 FILTER = 3
 """Weights each way."""
 
@@ -47,28 +64,32 @@ class Scheme(NamedTuple):
     step: int  # pixels of x from one tile to the next
     points: int
     outputs: int  # pixels of y in a tile
-    values: Formula  # B^T
-    results: Formula  # A^T
-    filter_values: Formula  # G
-    gradient_values: Formula | None = None  # A
-    filter_gradients: Formula | None = None  # G^T
+    values: Transform  # B^T
+    results: Transform  # A^T
+    filter_values: Transform  # G
+    gradient_values: Transform | None = None  # A
+    filter_gradients: Transform | None = None  # G^T
 
 
+@_by_groups((0,), (1, 2), (3, 4), (5,))
 def _f4_values(d: list[Vec]) -> list[Vec]:
     a, b, c, e = d[4] - 4 * d[2], d[3] - 4 * d[1], d[4] - d[2], d[3] - d[1]
-    return [4 * d[0] + (d[4] - 5 * d[2]), a + b, a - b, c + 2 * e, c - 2 * e, 4 * d[1] + (d[5] - 5 * d[3])]
+    return [4 * (d[0] - d[2]) + c, a + b, a - b, e.times(2, c), e.times(-2, c), (d[5] - d[3]) - 4 * e]
 
 
+@_by_groups((0, 2), (1, 3))
 def _f4_results(m: list[Vec]) -> list[Vec]:
     s, t, u, v = m[1] + m[2], m[3] + m[4], m[1] - m[2], m[3] - m[4]
-    return [m[0] + s + t, u + 2 * v, s + 4 * t, u + 8 * v + m[5]]
+    return [m[0] + s + t, v.times(2, u), s + 4 * t, u + 8 * v + m[5]]
 
 
+@_by_groups((0, 5), (1, 2), (3, 4))
 def _f4_gradient_values(y: list[Vec]) -> list[Vec]:
-    s, t, u, v = y[0] + y[2], y[1] + y[3], y[0] + 4 * y[2], 2 * y[1] + 8 * y[3]
-    return [y[0], s + t, s - t, u + v, u - v, y[3]]
+    s, t, u, v = y[0] + y[2], y[1] + y[3], y[0] + 4 * y[2], y[1] + 4 * y[3]
+    return [y[0], s + t, s - t, v.times(2, u), v.times(-2, u), y[3]]
 
 
+@_by_groups((0, 5), (1, 2), (3, 4))
 def _f4_filter_values(w: list[Vec]) -> list[Vec]:
     s, u = w[0] + w[2], w[0] + 4 * w[2]
     return [
@@ -81,57 +102,70 @@ def _f4_filter_values(w: list[Vec]) -> list[Vec]:
     ]
 
 
+@_by_groups((0, 2), (1,))
 def _f4_filter_gradients(u: list[Vec]) -> list[Vec]:
     s, t, p, q = u[1] + u[2], u[1] - u[2], u[3] + u[4], u[3] - u[4]
     return [0.25 * u[0] + (1 / 24) * p - (1 / 6) * s, (1 / 12) * q - (1 / 6) * t, (1 / 6) * (p - s) + u[5]]
 
 
+@_by_groups((0,), (1, 2), (3,))
 def _f2_values(d: list[Vec]) -> list[Vec]:
     return [d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]]
 
 
+@_by_groups((0, 1))
 def _f2_results(m: list[Vec]) -> list[Vec]:
     return [m[0] + m[1] + m[2], m[1] - m[2] - m[3]]
 
 
+@_by_groups((0, 3), (1, 2))
 def _f2_gradient_values(y: list[Vec]) -> list[Vec]:
     return [y[0], y[0] + y[1], y[0] - y[1], -1 * y[1]]
 
 
+@_by_groups((0, 3), (1, 2))
 def _f2_filter_values(w: list[Vec]) -> list[Vec]:
     s, t = 0.5 * (w[0] + w[2]), 0.5 * w[1]
     return [w[0], s + t, s - t, w[2]]
 
 
+@_by_groups((0, 2), (1,))
 def _f2_filter_gradients(u: list[Vec]) -> list[Vec]:
     s, t = 0.5 * (u[1] + u[2]), 0.5 * (u[1] - u[2])
     return [u[0] + s, t, s + u[3]]
 
 
+@_by_groups((0,), (1,), (2,), (3,), (4,))
 def _strided_values(d: list[Vec]) -> list[Vec]:
     return [d[0] - d[2], d[2], d[4] - d[2], d[1], d[3]]
 
 
+@_by_groups((0,), (1,))
 def _strided_results(m: list[Vec]) -> list[Vec]:
     return [m[0] + m[1] + m[3], m[1] + m[2] + m[4]]
 
 
+@_by_groups((0, 2), (1,), (3, 4))
 def _strided_gradient_values(y: list[Vec]) -> list[Vec]:
     return [y[0], y[0] + y[1], y[1], y[0], y[1]]
 
 
+@_by_groups((0, 2), (1,), (3, 4))
 def _strided_filter_values(w: list[Vec]) -> list[Vec]:
     return [w[0], w[0] + w[2], w[2], w[1], w[1]]
 
 
+@_by_groups((0,), (1,), (2,))
 def _strided_filter_gradients(u: list[Vec]) -> list[Vec]:
     return [u[0] + u[1], u[3] + u[4], u[1] + u[2]]
 
 
+@_by_groups((0, 1), (2,), (3, 4))
 def _strided_back_values(g: list[Vec]) -> list[Vec]:
     return [g[0] - g[1], g[1], g[2] - g[1], g[0], g[1]]
 
 
+@_by_groups((0, 2), (1,), (3,))
 def _strided_back_results(m: list[Vec]) -> list[Vec]:
     return [m[3], m[0] + m[1], m[4], m[1] + m[2]]
 

@@ -1,18 +1,21 @@
 """Tiles of an image on their way into and out of Winograd's transforms, for some channels at a time.
 
-Most tiles lie wholly inside the image and are read and written by strides. For a tile that sticks out, and for channels
-that do not fill a vector, a table holds the address of every pixel: a row of zeros, or a place that nobody reads, for
-those that do not exist.
+Most tiles lie wholly inside the image and are read and written by strides. For a tile that sticks out, a table holds
+the address of every pixel: a row of zeros, or a place that nobody reads, for those that do not exist. For channels that
+do not fill a vector another table holds places with room for one, and the channels are copied from or to there.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .compile import kernel
 from .finish import finish
+from .rows import ask_rows, copy_rows, copy_rows_exactly
 from .vector import LANES
-from .winograd_schemes import SCHEMES
+from .winograd_schemes import LARGEST, SCHEMES
 from .winograd_transforms import (
     gradient_tile_at_border,
     gradient_tile_inside,
@@ -72,6 +75,15 @@ def apart(size):
 
 
 @kernel
+def tables():
+    """Two tables of addresses of a tile's pixels, and room for a vector of each: the second one leads to it."""
+    found = np.empty(2 * LARGEST + LARGEST * LANES // 2, np.int64)
+    for k in range(LARGEST):
+        found[LARGEST + k] = found.ctypes.data + 8 * 2 * LARGEST + 4 * LANES * k
+    return found
+
+
+@kernel
 def _position(tiles, tile):
     """Image, and row and column among its tiles."""
     n, rest = divmod(tile, tiles.down * tiles.across)
@@ -97,9 +109,12 @@ def read_x(tiles, tile, channel, channels, to, points_apart, table):
         for s in range(size):
             inside = 0 <= h + r < height and 0 <= w + s < width
             table[size * r + s] = corner + 4 * (r * width + s) * pixel if inside else tiles.zeros
-    while done < channels:
-        input_tile_at_border(tiles.scheme, table.ctypes.data, done, channels - done, to + 4 * done, points_apart)
+    while done + LANES <= channels:
+        input_tile_at_border(tiles.scheme, table.ctypes.data, done, to + 4 * done, points_apart)
         done += LANES
+    if done < channels:
+        rest = _with_room(table, size, done, channels)
+        input_tile_at_border(tiles.scheme, rest, 0, to + 4 * done, points_apart)
 
 
 @kernel
@@ -121,9 +136,43 @@ def read_gy(tiles, tile, channel, channels, to, points_apart, table):
         for s in range(size):
             inside = i + r < height and j + s < width
             table[size * r + s] = corner + 4 * (r * width + s) * pixel if inside else tiles.zeros
-    while done < channels:
-        gradient_tile_at_border(tiles.scheme, table.ctypes.data, done, channels - done, to + 4 * done, points_apart)
+    while done + LANES <= channels:
+        gradient_tile_at_border(tiles.scheme, table.ctypes.data, done, to + 4 * done, points_apart)
         done += LANES
+    if done < channels:
+        rest = _with_room(table, size, done, channels)
+        gradient_tile_at_border(tiles.scheme, rest, 0, to + 4 * done, points_apart)
+
+
+@kernel
+def _with_room(table, size, channel, channels):
+    """Copy the channels from ``channel`` on of all pixels where there is room; the address of the second table."""
+    rooms = table[LARGEST:]
+    for k in range(size * size):
+        copy_rows(rooms[k], 0, table[k] + 4 * channel, 0, channels - channel, 1)
+    return rooms.ctypes.data
+
+
+@kernel
+def ask_tiles(tiles, tile, x_channel, x_channels, y_channel, y_channels):
+    """Ask for some channels of one tile of x, as far as the tiles before it have not, and of a gradient y."""
+    if tile >= tiles.number:
+        return
+    n, i, j = _position(tiles, tile)
+    step, size = tiles.step, tiles.outputs
+    new = tiles.pixels - step
+    h, w = i * step + tiles.first_h + new, j * step + tiles.first_w + new
+    _ask(tiles.x, n, tiles.x_height, tiles.x_width, tiles.x_channels, h, w, step, x_channel, x_channels)
+    _ask(tiles.y, n, tiles.y_height, tiles.y_width, tiles.y_channels, i * size, j * size, size, y_channel, y_channels)
+
+
+@kernel
+def _ask(image, n, height, width, pixel, h, w, size, channel, channels):
+    """The channels of ``size x size`` pixels, those that exist."""
+    rows, columns = min(size, height - h), min(size, width - w)
+    place = image + 4 * (((n * height + h) * width + w) * pixel + channel)
+    for r in range(rows):
+        ask_rows(place + 4 * r * width * pixel, pixel, channels, columns)
 
 
 @kernel
@@ -146,11 +195,15 @@ def write_y(tiles, tile, channel, channels, products, points_apart, bias, ending
             for s in range(size):
                 inside = r < rows and s < columns
                 table[size * r + s] = corner + 4 * (r * width + s) * pixel if inside else nowhere
-    while done < channels:
+    while done + LANES <= channels:
         at = 4 * done
-        rest = channels - done
-        output_tile_at_border(tiles.scheme, products + at, points_apart, bias + at, table.ctypes.data, done, rest)
+        output_tile_at_border(tiles.scheme, products + at, points_apart, bias + at, table.ctypes.data, done)
         done += LANES
+    if done < channels:
+        at, rooms = 4 * done, table[LARGEST:]
+        output_tile_at_border(tiles.scheme, products + at, points_apart, bias + at, rooms.ctypes.data, 0)
+        for k in range(size * size):
+            copy_rows_exactly(table[k] + at, 0, rooms[k], 0, channels - done, 1)
     if ending.wanted or ending.slots:
         for r in range(rows):
             place = corner + 4 * r * width * pixel

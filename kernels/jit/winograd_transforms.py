@@ -1,43 +1,52 @@
 """Winograd's transforms of one tile, on vectors of channels: the formulas of :mod:`.winograd_schemes` in machine code.
 
 All pixels or points of ``LANES`` channels pass through registers. Each word takes the number of a scheme.
+
+No word here takes a mask: older CPUs spend ten cycles on a masked load and more on a masked store. Channels that do not
+fill a vector come from, and go to, a place where there is room for one, see :mod:`.winograd_tiles`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .vector import LANES, Emitter, Int, Pointer, Vec, transposed, vector_kernel
-from .winograd_schemes import FILTER, SCHEMES, TURNED, Formula, Scheme
+from .winograd_schemes import FILTER, SCHEMES, TURNED, Scheme, Transform
 
 ALL = range(len(SCHEMES))
 WITH_GRADIENTS = tuple(scheme for scheme, s in enumerate(SCHEMES) if s.gradient_values is not None)
 
 
-def _both_ways(formula: Formula, tile: list[list[Vec]]) -> list[Vec]:
-    """The formula on each column, then on each row."""
-    half = zip(*[formula(list(column)) for column in zip(*tile, strict=True)], strict=True)
-    return [value for row in half for value in formula(list(row))]
+Load = Callable[[int, int], Vec]
 
 
-def _square(size: int, load: Callable[[int, int], Vec]) -> list[list[Vec]]:
-    return [[load(i, j) for j in range(size)] for i in range(size)]
+def _both_ways(transform: Transform, size: int, load: Load) -> Iterator[tuple[int, Vec]]:
+    """The formula on each column of a tile of ``size x size``, then on each row; a group of rows after the other.
+
+    What a group does not need is loaded and computed only on paper: LLVM drops what nobody uses.
+    """
+    for group in transform.groups:
+        columns = [transform.formula([load(i, j) for i in range(size)]) for j in range(size)]
+        for row in group:
+            values = transform.formula([column[row] for column in columns])
+            for k, value in enumerate(values):
+                yield len(values) * row + k, value
 
 
 def _choose(emit: Emitter, scheme: Int, body: Callable[[Scheme], None], schemes: Any = ALL) -> None:
     emit.choose(scheme, {n: lambda n=n: body(SCHEMES[n]) for n in schemes})
 
 
-def _value(scheme: Scheme) -> tuple[int, Formula | None]:
+def _value(scheme: Scheme) -> tuple[int, Transform | None]:
     return scheme.pixels, scheme.values
 
 
-def _gradient_value(scheme: Scheme) -> tuple[int, Formula | None]:
+def _gradient_value(scheme: Scheme) -> tuple[int, Transform | None]:
     return scheme.outputs, scheme.gradient_values
 
 
-def _tile_inside(transform: Callable[[Scheme], tuple[int, Any]], schemes: Any) -> Any:
+def _tile_inside(of: Callable[[Scheme], tuple[int, Any]], schemes: Any) -> Any:
     @vector_kernel
     def values_inside(
         emit: Emitter, scheme: Int, pixels: Pointer, row: Int, column: Int, to: Pointer, apart: Int
@@ -45,9 +54,8 @@ def _tile_inside(transform: Callable[[Scheme], tuple[int, Any]], schemes: Any) -
         """Transform a tile that lies wholly in the image; store the points ``apart`` floats from each other."""
 
         def one(scheme: Scheme) -> None:
-            size, formula = transform(scheme)
-            tile = _square(size, lambda i, j: (pixels + row * i + column * j).load())
-            for k, value in enumerate(_both_ways(formula, tile)):
+            size, transform = of(scheme)
+            for k, value in _both_ways(transform, size, lambda i, j: (pixels + row * i + column * j).load()):
                 (to + apart * k).store(value)
 
         _choose(emit, scheme, one, schemes)
@@ -55,18 +63,18 @@ def _tile_inside(transform: Callable[[Scheme], tuple[int, Any]], schemes: Any) -
     return values_inside
 
 
-def _tile_at_border(transform: Callable[[Scheme], tuple[int, Any]], schemes: Any) -> Any:
+def _tile_at_border(of: Callable[[Scheme], tuple[int, Any]], schemes: Any) -> Any:
     @vector_kernel
-    def values_at_border(
-        emit: Emitter, scheme: Int, table: Int, channel: Int, channels: Int, to: Pointer, apart: Int
-    ) -> None:
-        """The same for a tile given by a table of addresses, one for each pixel, and for fewer channels than lanes."""
-        mask = emit.mask(channels)
+    def values_at_border(emit: Emitter, scheme: Int, table: Int, channel: Int, to: Pointer, apart: Int) -> None:
+        """The same for a tile given by a table of addresses, one for each pixel."""
 
         def one(scheme: Scheme) -> None:
-            size, formula = transform(scheme)
-            tile = _square(size, lambda i, j: (emit.address_in(table, size * i + j) + channel).load(mask))
-            for k, value in enumerate(_both_ways(formula, tile)):
+            size, transform = of(scheme)
+
+            def load(i: int, j: int) -> Vec:
+                return (emit.address_in(table, size * i + j) + channel).load()
+
+            for k, value in _both_ways(transform, size, load):
                 (to + apart * k).store(value)
 
         _choose(emit, scheme, one, schemes)
@@ -79,11 +87,10 @@ gradient_tile_inside = _tile_inside(_gradient_value, WITH_GRADIENTS)
 gradient_tile_at_border = _tile_at_border(_gradient_value, WITH_GRADIENTS)
 
 
-def _results(scheme: Scheme, products: Pointer, apart: Int, bias: Pointer) -> list[Vec]:
-    shift = bias.load()
+def _results(scheme: Scheme, products: Pointer, apart: Int, bias: Pointer) -> Iterator[tuple[int, Vec]]:
     n = scheme.points
-    points = _square(n, lambda i, j: (products + apart * (n * i + j)).load())
-    return [pixel + shift for pixel in _both_ways(scheme.results, points)]
+    for k, pixel in _both_ways(scheme.results, n, lambda i, j: (products + apart * (n * i + j)).load()):
+        yield k, pixel + bias.load()
 
 
 @vector_kernel
@@ -93,7 +100,7 @@ def output_tile_inside(
     """The pixels ``y + bias`` from the products, for a tile that lies wholly in the image."""
 
     def one(scheme: Scheme) -> None:
-        for k, pixel in enumerate(_results(scheme, products, apart, bias)):
+        for k, pixel in _results(scheme, products, apart, bias):
             (pixels + row * (k // scheme.outputs) + column * (k % scheme.outputs)).store(pixel)
 
     _choose(emit, scheme, one)
@@ -108,14 +115,12 @@ def output_tile_at_border(
     bias: Pointer,
     table: Int,
     channel: Int,
-    channels: Int,
 ) -> None:
-    """The same to the addresses in a table, and for fewer channels than lanes."""
-    mask = emit.mask(channels)
+    """The same to the addresses in a table."""
 
     def one(scheme: Scheme) -> None:
-        for k, pixel in enumerate(_results(scheme, products, apart, bias)):
-            (emit.address_in(table, k) + channel).store(pixel, mask)
+        for k, pixel in _results(scheme, products, apart, bias):
+            (emit.address_in(table, k) + channel).store(pixel)
 
     _choose(emit, scheme, one)
 
@@ -130,8 +135,7 @@ def filter_tile(emit: Emitter, scheme: Int, weights: Pointer, lane: Int, turned:
         taps += transposed([(weights + lane * i + first).load(mask) for i in range(LANES)])[:count]
 
     def transform(taps: list[Vec], scheme: Scheme) -> None:
-        tile = _square(FILTER, lambda i, j: taps[FILTER * i + j])
-        for k, value in enumerate(_both_ways(scheme.filter_values, tile)):
+        for k, value in _both_ways(scheme.filter_values, FILTER, lambda i, j: taps[FILTER * i + j]):
             (to + apart * k).store(value)
 
     cases = {0: lambda: _choose(emit, scheme, lambda s: transform(taps, s), WITH_GRADIENTS)}
@@ -144,10 +148,9 @@ def filter_gradient_tile(emit: Emitter, scheme: Int, products: Pointer, apart: I
     """The gradients of ``LANES`` filters, ``lane`` floats apart, from the products."""
 
     def one(scheme: Scheme) -> None:
-        n = scheme.points
-        points = _square(n, lambda i, j: (products + apart * (n * i + j)).load())
-        assert scheme.filter_gradients is not None
-        for k, gradient in enumerate(_both_ways(scheme.filter_gradients, points)):
+        n, transform = scheme.points, scheme.filter_gradients
+        assert transform is not None
+        for k, gradient in _both_ways(transform, n, lambda i, j: (products + apart * (n * i + j)).load()):
             (to + k).scatter(gradient, lane)
 
     _choose(emit, scheme, one, WITH_GRADIENTS)

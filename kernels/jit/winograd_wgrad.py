@@ -12,16 +12,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
 from numba import get_num_threads
 
 from .compile import kernel
 from .conv import Geometry
-from .gemm import LINE, WIDTH, multiply_transposed
+from .gemm import WIDTH, multiply_transposed
 from .parallel import parallel_for
-from .vector import LANES, take
-from .winograd_schemes import LARGEST, scheme_of
-from .winograd_tiles import apart, read_gy, read_x, tiles_of
+from .vector import LANES, LINE, take
+from .winograd_schemes import scheme_of
+from .winograd_tiles import apart, ask_tiles, read_gy, read_x, tables, tiles_of
 from .winograd_transforms import filter_gradient_tile
 from .workspace import address, counter, workspace
 
@@ -57,7 +56,7 @@ class Problem(NamedTuple):
 @parallel_for
 def all_x_tiles(item, tiles, to):
     """Transform all tiles of x into ``(channels / 64, points, tiles, 64)``: an eighth of the tiles of 64 channels."""
-    table = np.empty(LARGEST, np.int64)
+    table = tables()
     channel, part, points_apart = item // 8 * SHARE, item % 8, apart(tiles.number * SHARE_ROW)
     channels = min(SHARE, tiles.x_channels - channel)
     for t in range(tiles.number * part // 8, tiles.number * (part + 1) // 8):
@@ -68,7 +67,7 @@ def all_x_tiles(item, tiles, to):
 @parallel_for
 def _all_gy_tiles(item, tiles, to):
     """The same for gy."""
-    table = np.empty(LARGEST, np.int64)
+    table = tables()
     channel, part, points_apart = item // 8 * SHARE, item % 8, apart(tiles.number * SHARE_ROW)
     channels = min(SHARE, tiles.y_channels - channel)
     for t in range(tiles.number * part // 8, tiles.number * (part + 1) // 8):
@@ -98,7 +97,7 @@ def _few_tiles(worker, tiles, p):
 @parallel_for
 def _many_tiles(worker, tiles, p):
     """Take a block of filters and a part of the tiles; the sums stay in cache while the tiles pass by."""
-    table = np.empty(LARGEST, np.int64)
+    table = tables()
     share, v_row = p.share, p.share + LINE
     columns = (tiles.y_channels + share - 1) // share
     sums_apart, v_apart = apart(share * share), apart(p.block * v_row)
@@ -115,6 +114,7 @@ def _many_tiles(worker, tiles, p):
         for first in range(begin, end, p.block):
             count = min(p.block, end - first)
             for t in range(count):
+                ask_tiles(tiles, first + t + 1, i * share, channels, j * share, y_channels)
                 read_x(tiles, first + t, i * share, channels, v + 4 * t * v_row, v_apart, table)
                 read_gy(tiles, first + t, j * share, y_channels, m + 4 * t * v_row, v_apart, table)
             for point in range(tiles.points):
