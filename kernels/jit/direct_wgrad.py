@@ -131,14 +131,20 @@ def _add_square(
 
     Write ``width`` weights of each of the ``filters``; at most ``LANES`` of both.
     """
-    none = emit.int(0)
+    one, none = emit.int(1), emit.int(0)
     lines = [emit.int_in(rows, emit.where(width, j, emit.int(j), none)) * row for j in range(LANES)]
 
     def add(i: Int, totals: list) -> list:
         return [t + (parts + part * i + line).load() for line, t in zip(lines, totals, strict=True)]
 
-    for i, weights in enumerate(transposed(emit.loop(count, [emit.zero()] * LANES, add))):
-        (gw + filter_ * i).store(weights, emit.mask(emit.where(filters, i, width, none)))
+    columns = transposed(emit.loop(count, [emit.zero()] * LANES, add))
+
+    def write(whole: bool) -> None:
+        for i, weights in enumerate(columns):
+            (gw + filter_ * i).store(weights, None if whole else emit.mask(emit.where(filters, i, width, none)))
+
+    whole = emit.where(filters, LANES - 1, emit.where(width, LANES - 1, one, none), none)
+    emit.choose(whole, {1: lambda: write(True), 0: lambda: write(False)})
 
 
 @parallel_for

@@ -62,6 +62,7 @@ class _Operands(NamedTuple):
     streams: Int | None = None  # whether C is written past the caches
     half: Int | None = None  # whether C has only the panel's first vector
     far: bool = False  # C is not expected in L2: its lines are asked for before the sums are made
+    steps: int = 1  # in a turn of the loop
 
 
 def _tile(emit: Emitter, rows: int, width: int, o: _Operands, fetch: Callable[[Pointer, Int], None]) -> None:
@@ -88,7 +89,7 @@ def _tile(emit: Emitter, rows: int, width: int, o: _Operands, fetch: Callable[[P
     places = [(r, j) for r in range(rows) for j in vectors]
     begin = [o.a, o.b, *[emit.zero()] * len(places)]
     if o.pieces is None:
-        sums = emit.loop(o.length, begin, step)[2:]
+        sums = emit.loop(o.length, begin, step, o.steps)[2:]
     else:
         gap = o.a_piece - o.length
 
@@ -239,9 +240,9 @@ def multiply_transposed(
     """``C = start + A^T @ B``: row ``k`` of A, at ``a + k * a_step``, holds step ``k`` of all rows of C.
 
     B need not be packed. A tile reads a piece of every row of A, which the hardware does not foresee: so the piece of
-    the next tile is brought into L1 meanwhile.
+    the next tile is brought into L1 meanwhile. Two steps are one turn of the loop, which gains three percent here.
     """
-    operands = _Operands(a, emit.int(1), a_step, b, b_row, c, c_row, start, start_row, length)
+    operands = _Operands(a, emit.int(1), a_step, b, b_row, c, c_row, start, start_row, length, steps=2)
     _panel(emit, rows, operands, lambda _: lambda a, _: (a + (2 * TILE_ROWS - 1)).prefetch(1))
 
 

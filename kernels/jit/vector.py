@@ -280,11 +280,22 @@ class Emitter:
         place = builder.inttoptr((table + (Int(builder, 0) + index) * 8).value, INT64.as_pointer())
         return Int(builder, builder.load(place))
 
-    def loop(self, count: Int, start: list, body: Callable[[Int, list], list]) -> list:
+    def loop(self, count: Int, start: list, body: Callable[[Int, list], list], unroll: int = 1) -> list:
         """Run ``values = body(i, values)`` for ``i = 0 .. count - 1`` and return the last values.
 
-        The values (``Vec``, ``Int`` or ``Pointer``) are carried from one turn to the next in registers.
+        The values (``Vec``, ``Int`` or ``Pointer``) are carried from one turn to the next in registers. With ``unroll``
+        a turn runs the body so many times; what is left over has a loop of its own.
         """
+        if unroll > 1:
+            turns = count.quotient(unroll)
+            done = turns * unroll
+
+            def several(i: Int, values: list) -> list:
+                for k in range(unroll):
+                    values = body(i * unroll + k, values)
+                return values
+
+            return self.loop(count - done, self.loop(turns, start, several), lambda i, values: body(done + i, values))
         builder = self.builder
         entry, top = builder.block, builder.append_basic_block("top")
         turn, done = builder.append_basic_block("turn"), builder.append_basic_block("done")
