@@ -2,8 +2,8 @@
 
 All pixels or points of ``LANES`` channels pass through registers. Each word takes the number of a scheme.
 
-No word here takes a mask: older CPUs spend ten cycles on a masked load and more on a masked store. Channels that do not
-fill a vector come from, and go to, a place where there is room for one, see :mod:`.winograd_tiles`.
+No word here takes a mask of channels: older CPUs spend ten cycles on a masked load and more on a masked store. Channels
+that do not fill a vector come from, and go to, a place where there is room for one, see :mod:`.winograd_tiles`.
 """
 
 from __future__ import annotations
@@ -125,14 +125,22 @@ def output_tile_at_border(
     _choose(emit, scheme, one)
 
 
+def _runs_of_taps(emit: Emitter) -> Iterator[tuple[int, int, Any]]:
+    """The first, the number and the mask of the weights of a filter that are one vector of it: transposed, or alone."""
+    for first in range(0, FILTER * FILTER, LANES):
+        count = min(LANES, FILTER * FILTER - first)
+        yield first, count, None if count in (1, LANES) else emit.mask(emit.int(count))
+
+
 @vector_kernel
 def filter_tile(emit: Emitter, scheme: Int, weights: Pointer, lane: Int, turned: Int, to: Pointer, apart: Int) -> None:
     """The values of ``LANES`` filters that lie ``lane`` floats apart, or of the filters turned round by 180 degrees."""
     taps: list[Vec] = []
-    for first in range(0, FILTER * FILTER, LANES):  # a vector of each filter at a time, transposed
-        count = min(LANES, FILTER * FILTER - first)
-        mask = None if count == LANES else emit.mask(emit.int(count))
-        taps += transposed([(weights + lane * i + first).load(mask) for i in range(LANES)])[:count]
+    for first, count, mask in _runs_of_taps(emit):
+        if count == 1:
+            taps.append((weights + first).gather(lane))
+        else:
+            taps += transposed([(weights + lane * i + first).load(mask) for i in range(LANES)])[:count]
 
     def transform(taps: list[Vec], scheme: Scheme) -> None:
         for k, value in _both_ways(scheme.filter_values, FILTER, lambda i, j: taps[FILTER * i + j]):
@@ -150,7 +158,13 @@ def filter_gradient_tile(emit: Emitter, scheme: Int, products: Pointer, apart: I
     def one(scheme: Scheme) -> None:
         n, transform = scheme.points, scheme.filter_gradients
         assert transform is not None
-        for k, gradient in _both_ways(transform, n, lambda i, j: (products + apart * (n * i + j)).load()):
-            (to + k).scatter(gradient, lane)
+        taps = dict(_both_ways(transform, n, lambda i, j: (products + apart * (n * i + j)).load()))
+        for first, count, mask in _runs_of_taps(emit):
+            some = [taps[k] for k in range(first, first + count)]
+            if count == 1:
+                (to + first).scatter(some[0], lane)
+                continue
+            for i, row in enumerate(transposed(some + [emit.zero()] * (LANES - count))):
+                (to + lane * i + first).store(row, mask)
 
     _choose(emit, scheme, one, WITH_GRADIENTS)
