@@ -24,26 +24,11 @@ def ask_rows(emit: Emitter, source: Pointer, source_row: Int, length: Int, rows:
 def copy_rows(
     emit: Emitter, to: Pointer, to_row: Int, source: Pointer, source_row: Int, length: Int, rows: Int
 ) -> None:
-    """Copy ``rows`` rows of ``length >= 1`` floats; the last vector of each row is filled up with zeros.
+    """Copy ``rows`` rows of ``length`` floats; the last vector of each row is filled up with zeros.
 
     Reads nothing past a row, but writes whole vectors: up to ``LANES - 1`` zeros behind each.
     """
-    whole = (length - 1).quotient(LANES)
-    mask = emit.mask(length - whole * LANES)
-
-    def row(_: Int, values: list) -> list:
-        to, source = values
-
-        def vector(_: Int, values: list) -> list:
-            t, s = values
-            t.store(s.load())
-            return [t + LANES, s + LANES]
-
-        t, s = emit.loop(whole, [to, source], vector)
-        t.store(s.load(mask))
-        return [to + to_row, source + source_row]
-
-    emit.loop(rows, [to, source], row)
+    _copy_rows(emit, to, to_row, source, source_row, length, rows, exactly=False)
 
 
 @vector_kernel
@@ -51,6 +36,19 @@ def copy_rows_exactly(
     emit: Emitter, to: Pointer, to_row: Int, source: Pointer, source_row: Int, length: Int, rows: Int
 ) -> None:
     """Copy ``rows`` rows of ``length`` floats, and touch nothing past a row."""
+    _copy_rows(emit, to, to_row, source, source_row, length, rows, exactly=True)
+
+
+def _copy_rows(
+    emit: Emitter,
+    to: Pointer,
+    to_row: Int,
+    source: Pointer,
+    source_row: Int,
+    length: Int,
+    rows: Int,
+    exactly: bool,
+) -> None:
     whole = length.quotient(LANES)
     mask = emit.mask(length - whole * LANES)
     has_rest = emit.minimum(length - whole * LANES, 1)
@@ -64,7 +62,7 @@ def copy_rows_exactly(
             return [t + LANES, s + LANES]
 
         t, s = emit.loop(whole, [to, source], vector)
-        emit.choose(has_rest, {1: lambda: t.store(s.load(mask), mask)})
+        emit.choose(has_rest, {1: lambda: t.store(s.load(mask), mask if exactly else None)})
         return [to + to_row, source + source_row]
 
     emit.loop(rows, [to, source], row)

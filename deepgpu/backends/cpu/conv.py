@@ -62,7 +62,21 @@ def algorithm(
     Measured on AVX2 and AVX-512; ``kernels/README.md`` has the table. Winograd's relative error against float64 is up
     to 5e-6, that of the others 1e-6.
     """
-    if _compute_dtype(np.dtype(dtype)) != np.float32 or 0 in (*x_shape, *w_shape):
+    return _algorithm(_forced.get(), x_shape, w_shape, stride, padding, dilation, groups, np.dtype(dtype))
+
+
+@functools.lru_cache(maxsize=4096)
+def _algorithm(
+    forced: str | None,
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    dtype: np.dtype,
+) -> str:
+    if _compute_dtype(dtype) != np.float32 or 0 in (*x_shape, *w_shape):
         return "im2col"
     channels, filters = x_shape[1], w_shape[0]
     serves = {
@@ -71,7 +85,6 @@ def algorithm(
         "direct": True,
         "im2col": True,
     }
-    forced = _forced.get()
     if forced is not None and serves[forced]:
         return forced
     if serves["winograd"] and min(channels, filters) >= 16:  # below, the transforms cost more than they save
@@ -256,5 +269,7 @@ def _channels_last(x: Array, dtype: np.dtype) -> Array:
 
 def _rounded(x: Array, dtype: np.dtype) -> Array:
     """``x`` in the caller's dtype; what is too large for float16 becomes infinite, silently as in PyTorch."""
+    if x.dtype == dtype:
+        return x
     with np.errstate(over="ignore"):
         return x.astype(dtype, copy=False)
