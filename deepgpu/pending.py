@@ -199,13 +199,15 @@ def settled(t: Tensor) -> Tensor:
 def pending(recipe: Recipe, backend: Backend, inputs: Iterable[Any]) -> Tensor:
     """A tensor of a recipe that reads the memory of the inputs; computed at once where they can change unnoticed."""
     sources: list[Version] = []
+    read = {id(array) for array in recipe.reads}
     for x in inputs:
         if type(x) is Pending:
             sources += x.sources
-        elif isinstance(x, Tensor) and any(x._data is array for array in recipe.reads):
+        elif isinstance(x, Tensor) and id(x._data) in read:
             sources.append(x._shared_version())
-    if any(version.pinned for version in sources):
-        return wrap(recipe.carry_out(recipe), backend)
+    for version in sources:
+        if version.pinned:
+            return wrap(recipe.carry_out(recipe), backend)
     t = wrap(None, backend)
     del t._data
     t.__class__ = Pending

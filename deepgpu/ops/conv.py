@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -110,6 +111,8 @@ def pair(value: Any, name: str, argument: str) -> Pair:
     RuntimeError
         If it is another number of them.
     """
+    if type(value) is tuple and len(value) == 2 and type(value[0]) is type(value[1]) is int:  # as modules keep them
+        return value
     found = (value,) if isinstance(value, int) or not isinstance(value, Sequence) else tuple(value)
     try:
         found = tuple([operator.index(v) for v in found])
@@ -167,62 +170,85 @@ def conv2d(
         If shapes, dtypes or groups do not fit, or if the padded image is smaller than the kernel.
     """
     s, d = positive_pair(stride, "conv2d", "stride"), positive_pair(dilation, "conv2d", "dilation")
-    _check(input, weight, bias, groups)
+    _check_dtypes(input, weight, bias)
+    p = padding if isinstance(padding, str) else pair(padding, "conv2d", "padding")
+    shapes = input._data.shape, weight._data.shape, None if bias is None else bias._data.shape
+    geometry, named = _checked(*shapes, s, p, d, groups)
     x = input if input._data.ndim == 4 else input.unsqueeze(0)
-    kernel = weight._data.shape[2:]
-    if isinstance(padding, str):
-        x, p = _named_padding(x, padding, kernel, s, d)
-    else:
-        p = pair(padding, "conv2d", "padding")
-        if min(p) < 0:
-            raise RuntimeError(takes("conv2d", "padding", "numbers that are not negative", padding))
-    reach = tuple([step * (k - 1) + 1 for k, step in zip(kernel, d, strict=True)])
-    padded = tuple([size + 2 * n for size, n in zip(x._data.shape[2:], p, strict=True)])
-    if 0 in x._data.shape[2:] or padded[0] < reach[0] or padded[1] < reach[1]:
-        expected = f"an image of at least {reach} with its padding, for the kernel {tuple(kernel)} and dilation {d}"
-        raise RuntimeError(takes("conv2d", "input", expected, f"{padded} from shape {tuple(input.shape)}"))
-    y = Conv2d(Geometry(s, p, d, groups))(x, weight, bias)
+    if any(named):
+        x = pad(x, named)
+    y = Conv2d(geometry)(x, weight, bias)
     return y if input.ndim == 4 else y.squeeze(0)
 
 
-def _check(input: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> None:
-    if input._data.ndim not in (3, 4):
-        expected = "a 4-d tensor (N, C, H, W) or a 3-d one (C, H, W)"
-        raise RuntimeError(takes("conv2d", "input", expected, f"shape {tuple(input.shape)}"))
-    if weight._data.ndim != 4:
-        expected = "a 4-d tensor (out_channels, in_channels / groups, height, width)"
-        raise RuntimeError(takes("conv2d", "weight", expected, f"shape {tuple(weight.shape)}"))
-    if 0 in (weight._data.shape[0], *weight._data.shape[2:]):
-        expected = "at least one output channel and a kernel of at least (1, 1)"
-        raise RuntimeError(takes("conv2d", "weight", expected, f"shape {tuple(weight.shape)}"))
-    channels, out = input._data.shape[-3], weight._data.shape[0]
-    if groups < 1 or out % groups:
-        raise RuntimeError(takes("conv2d", "groups", f"a divisor of the {out} output channels of `weight`", groups))
-    if channels != weight._data.shape[1] * groups:
-        expected = (
-            f"{weight._data.shape[1] * groups} channels, for a weight of shape {tuple(weight.shape)} and {groups} "
-            f"group{'s' if groups > 1 else ''}"
-        )
-        raise RuntimeError(takes("conv2d", "input", expected, f"{channels} channels in shape {tuple(input.shape)}"))
-    if bias is not None and bias._data.shape != (out,):
-        raise RuntimeError(takes("conv2d", "bias", f"shape ({out},)", f"shape {tuple(bias.shape)}"))
+def _check_dtypes(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    dtype = input._data.dtype
     if not input.dtype.is_floating_point:
         raise RuntimeError(takes("conv2d", "input", "a floating-point tensor", input.dtype))
     for t, argument in ((weight, "weight"), (bias, "bias")):
-        if t is not None and t._data.dtype != input._data.dtype:
+        if t is not None and t._data.dtype != dtype:
             raise RuntimeError(takes("conv2d", argument, f"the dtype of `input`, {input.dtype}", t.dtype))
 
 
-def _named_padding(x: Tensor, padding: str, kernel: Pair, stride: Pair, dilation: Pair) -> tuple[Tensor, Pair]:
+@functools.lru_cache(maxsize=1024)
+def _checked(
+    x: tuple[int, ...],
+    w: tuple[int, ...],
+    bias: tuple[int, ...] | None,
+    stride: Pair,
+    padding: Pair | str,
+    dilation: Pair,
+    groups: int,
+) -> tuple[Geometry, tuple[int, int, int, int]]:
+    """The geometry for input, weight and bias of these shapes, and what is to be padded beforehand.
+
+    A network calls with the same shapes again and again, so that what is right need not be checked each time.
+    """
+    _check_shapes(x, w, bias, groups)
+    widths = (0, 0, 0, 0)
+    if isinstance(padding, str):
+        padding, widths = _named_padding(padding, (w[2], w[3]), stride, dilation)
+    if min(padding) < 0:
+        raise RuntimeError(takes("conv2d", "padding", "numbers that are not negative", padding))
+    reach = tuple([step * (k - 1) + 1 for k, step in zip(w[2:], dilation, strict=True)])
+    before = widths[2] + widths[3], widths[0] + widths[1]
+    padded = tuple([size + 2 * n + more for size, n, more in zip(x[-2:], padding, before, strict=True)])
+    if 0 in x[-2:] or padded[0] < reach[0] or padded[1] < reach[1]:
+        expected = f"an image of at least {reach} with its padding, for the kernel {w[2:]} and dilation {dilation}"
+        raise RuntimeError(takes("conv2d", "input", expected, f"{padded} from shape {x}"))
+    return Geometry(stride, padding, dilation, groups), widths
+
+
+def _check_shapes(x: tuple[int, ...], w: tuple[int, ...], bias: tuple[int, ...] | None, groups: int) -> None:
+    if len(x) not in (3, 4):
+        raise RuntimeError(takes("conv2d", "input", "a 4-d tensor (N, C, H, W) or a 3-d one (C, H, W)", f"shape {x}"))
+    if len(w) != 4:
+        expected = "a 4-d tensor (out_channels, in_channels / groups, height, width)"
+        raise RuntimeError(takes("conv2d", "weight", expected, f"shape {w}"))
+    if 0 in (w[0], *w[2:]):
+        expected = "at least one output channel and a kernel of at least (1, 1)"
+        raise RuntimeError(takes("conv2d", "weight", expected, f"shape {w}"))
+    channels, out = x[-3], w[0]
+    if groups < 1 or out % groups:
+        raise RuntimeError(takes("conv2d", "groups", f"a divisor of the {out} output channels of `weight`", groups))
+    if channels != w[1] * groups:
+        some = f"{groups} group{'s' if groups > 1 else ''}"
+        expected = f"{w[1] * groups} channels, for a weight of shape {w} and {some}"
+        raise RuntimeError(takes("conv2d", "input", expected, f"{channels} channels in shape {x}"))
+    if bias is not None and bias != (out,):
+        raise RuntimeError(takes("conv2d", "bias", f"shape ({out},)", f"shape {bias}"))
+
+
+def _named_padding(padding: str, kernel: Pair, stride: Pair, dilation: Pair) -> tuple[Pair, tuple[int, int, int, int]]:
+    """The padding, or else what is to be padded beforehand: left, right, top, bottom."""
     if padding == "valid":
-        return x, (0, 0)
+        return (0, 0), (0, 0, 0, 0)
     if padding != "same":
         raise RuntimeError(takes("conv2d", "padding", "a number, two numbers, 'valid' or 'same'", repr(padding)))
     if stride != (1, 1):
         raise RuntimeError("`conv2d`: `padding='same'` is only defined for stride 1")
     total = [step * (k - 1) for k, step in zip(kernel, dilation, strict=True)]
+    top, left = total[0] // 2, total[1] // 2
     if total[0] % 2 == 0 and total[1] % 2 == 0:
-        return x, (total[0] // 2, total[1] // 2)
-    # One pixel more at the end, as PyTorch does it.
-    left, top = total[1] // 2, total[0] // 2
-    return pad(x, (left, total[1] - left, top, total[0] - top)), (0, 0)
+        return (top, left), (0, 0, 0, 0)
+    return (0, 0), (left, total[1] - left, top, total[0] - top)  # one pixel more at the end, as PyTorch does it

@@ -186,10 +186,11 @@ def batch_norm(
 
 
 def _check_parameter(name: str, t: Tensor, channels: int, dtype: dtypes.dtype) -> None:
-    if t._data.shape != (channels,):
+    array = t._data
+    if array.shape != (channels,):
         expected = f"shape ({channels},), one value a channel of `input`"
         raise RuntimeError(takes("batch_norm", name, expected, f"shape {tuple(t.shape)}"))
-    if t.dtype is not dtype and not (dtype.itemsize == 2 and t.dtype is dtypes.float32):
+    if array.dtype != dtype.numpy and not (dtype.itemsize == 2 and t.dtype is dtypes.float32):
         expected = f"the dtype of `input`, {dtype}{', or float32' if dtype.itemsize == 2 else ''}"
         raise RuntimeError(takes("batch_norm", name, expected, t.dtype))
     if t.requires_grad and name.startswith("running"):

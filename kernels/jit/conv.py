@@ -28,8 +28,9 @@ class Geometry(NamedTuple):
 
     def output_size(self, image: Pair, window: Pair) -> Pair:
         """Height and width of the result: ``(H + 2 padding - dilation (R - 1) - 1) // stride + 1``."""
-        spans = zip(image, window, self.stride, self.padding, self.dilation, strict=True)
-        height, width = ((h + 2 * p - d * (r - 1) - 1) // s + 1 for h, r, s, p, d in spans)
+        (stride_h, stride_w), (padding_h, padding_w), (dilation_h, dilation_w), _ = self
+        height = (image[0] + 2 * padding_h - dilation_h * (window[0] - 1) - 1) // stride_h + 1
+        width = (image[1] + 2 * padding_w - dilation_w * (window[1] - 1) - 1) // stride_w + 1
         return height, width
 
     def is_pointwise(self, window: Pair) -> bool:
