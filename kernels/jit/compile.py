@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import llvmlite
 import numba
-from llvmlite import binding
+from llvmlite import binding, ir
 from numba.core import config, event
 from numba.core.caching import (
     CompileResultCacheImpl,
@@ -84,8 +84,25 @@ class _Locator(UserProvidedCacheLocator):
         return cls(py_func, py_file)
 
 
+def _hollow(bitcode: bytes) -> bytes:
+    """A module that defines functions of the same names, so that they are found, but without what they do."""
+    hollow = ir.Module()
+    for function in binding.parse_bitcode(bitcode).functions:
+        if not function.is_declaration:
+            found = ir.Function(hollow, ir.FunctionType(ir.VoidType(), []), function.name)
+            ir.IRBuilder(found.append_basic_block()).unreachable()
+    return bytes(binding.parse_assembly(str(hollow)).as_bitcode())
+
+
 class _CacheImpl(CompileResultCacheImpl):
     _locator_classes = [_Locator]  # noqa: RUF012 - Numba's own attribute
+    linked = True
+
+    def reduce(self, data: Any) -> Any:
+        (name, kind, (machine_code, bitcode)), *others = super().reduce(data)
+        if not self.linked:
+            bitcode = _hollow(bitcode)
+        return ((name, kind, (machine_code, bitcode)), *others)
 
     def rebuild(self, target_context: Any, payload: Any) -> Any:
         result = super().rebuild(target_context, payload)
@@ -112,21 +129,25 @@ class _Files(IndexDataCacheFile):
 class _Cache(FunctionCache):
     _impl_class = _CacheImpl
 
-    def __init__(self, py_func: Callable[..., Any]) -> None:
+    def __init__(self, py_func: Callable[..., Any], linked: bool) -> None:
         super().__init__(py_func)
+        self._impl.linked = linked
         # with the module's name, which Numba leaves out: functions of one name may share their code, see parallel_for
         name = f"{py_func.__module__}.{py_func.__qualname__}-{py_func.__code__.co_firstlineno}"
         stamp = self._impl.locator.get_source_stamp()
         self._cache_file = _Files(self._cache_path, name.replace("<", "").replace(">", ""), stamp)
 
 
-def kernel(function: F | None = None, *, parallel: bool = False, **options: Any) -> Any:
+def kernel(function: F | None = None, *, parallel: bool = False, linked: bool = True, **options: Any) -> Any:
     """Compile a function with Numba at its first call, and keep the result on disk.
 
     Parameters
     ----------
     parallel
         ``prange`` loops run on all threads.
+    linked
+        Whether other kernels may call it. If not, only its machine code is kept: the bitcode that others would be
+        linked with takes as long to read as all the rest.
     **options
         Passed on to :func:`numba.njit` (``fastmath``, ``inline``, ...).
 
@@ -135,9 +156,9 @@ def kernel(function: F | None = None, *, parallel: bool = False, **options: Any)
     Division follows IEEE 754 as NumPy's does: one that might raise an error is not vectorised.
     """
     if function is None:
-        return functools.partial(kernel, parallel=parallel, **options)
+        return functools.partial(kernel, parallel=parallel, linked=linked, **options)
     dispatcher = numba.njit(function, parallel=parallel, error_model="numpy", **options)
-    dispatcher._cache = _Cache(function)
+    dispatcher._cache = _Cache(function, linked)
     return dispatcher
 
 

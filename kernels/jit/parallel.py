@@ -47,7 +47,7 @@ def parallel_for(function: Callable[..., None] | None = None, **options: Any) ->
         function.__module__,
         function.__doc__,
     )
-    return kernel(launch, nogil=True)
+    return kernel(launch, nogil=True, linked=False)
 
 
 def _launch(tasks, *arguments):
