@@ -155,7 +155,7 @@ def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
     few = tiles.number <= 256 and -(-c // SHARE) * -(-k // SHARE) >= 4
     share, block = LARGE if not few and min(c, k) >= LARGE[0] else SMALL
     filters = -(-c // share) * -(-k // share)
-    splits = 1 if few or filters >= 2 * workers else min(8, tiles.number)
+    splits = 1 if few or filters >= 2 * workers else min(2 * workers, tiles.number)
     parts = gw if splits == 1 and padded == k else workspace("parts", splits, padded * c * 9)
     size = points * (apart(share * share) + (0 if few else 2 * apart(block * (share + LINE)))) + LINE
     scratch = workspace("scratch", workers, size)
