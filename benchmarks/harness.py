@@ -121,7 +121,7 @@ def main(name: str, cases: Sequence[Case], ours: Side, theirs: Side) -> None:
         known |= {"peak_gflops": round(peak, 1)}
     ratios = [percentile(r.ratios, 50) for r in results]
     print(f"geometric mean {statistics.geometric_mean(ratios):.2f}, least {min(ratios):.2f}, of {len(ratios)} cases")
-    write(options.output / name, results, known, peak)
+    draw(options.output / name, write(options.output / name, results, known, peak), known)
 
 
 def choose(name: str, cases: Sequence[Case]) -> tuple[list[Case], argparse.Namespace]:
@@ -306,19 +306,19 @@ def _line(result: Result, peak: float) -> str:
     return f"{result.case.name:44s} {times}  {ratio} {speed}"
 
 
-def write(path: Path, results: Sequence[Result], environment: dict[str, Any], peak: float) -> None:
-    """Write ``path.csv``, ``path.json`` (the environment) and ``path.png``."""
+def write(path: Path, results: Sequence[Result], environment: dict[str, Any], peak: float) -> list[dict[str, Any]]:
+    """Write ``path.csv`` and ``path.json`` (the environment); the rows of the table."""
     rows = [r.row(peak) for r in results]
     with open(f"{path}.csv", "w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
     Path(f"{path}.json").write_text(json.dumps(environment, indent=1) + "\n")
-    _draw(path, rows, environment)
+    return rows
 
 
-def _draw(path: Path, rows: Sequence[dict[str, Any]], environment: dict[str, Any]) -> None:
-    """Bars of the ratio with whiskers from p20 to p80."""
+def draw(path: Path, rows: Sequence[dict[str, Any]], environment: dict[str, Any]) -> None:
+    """Write ``path.png``: bars of the ratio with whiskers from p20 to p80. It takes as long as to time a case."""
     import matplotlib
 
     matplotlib.use("agg")
