@@ -43,7 +43,7 @@ class Origin:
 class Recipe:
     """An image that is not finished, what is added to it, and its limits: on raw arrays."""
 
-    __slots__ = ("dtype", "holder", "image", "limits", "origin", "residual", "shape")
+    __slots__ = ("dtype", "holder", "image", "limits", "origin", "replaced", "residual", "shape")
 
     def __init__(
         self,
@@ -57,6 +57,7 @@ class Recipe:
         self.limits = limits
         self.origin = origin  # where it begins with a convolution
         self.holder: weakref.ref[Pending] | None = None
+        self.replaced = False  # whether the op that takes it will replace its tensor's values
         self.shape, self.dtype = image.shape, image.dtype
 
     @property
@@ -99,7 +100,9 @@ class Recipe:
 
     def limited(self, low: float, high: float, now: bool) -> Recipe | Array | None:
         """The values within ``[low, high]``, as a recipe or at once; a limit that is NaN limits nothing."""
-        if self.limits is not None or (now and self.convolution() is not None):  # the image itself is wanted, too
+        if self.limits is not None:
+            return None
+        if now and not self.replaced and self.convolution() is not None:  # the image itself is wanted, too
             return None
         recipe = Recipe(self.image, self.residual, (low, high), self.origin)
         return recipe.carry_out(self) if now else recipe

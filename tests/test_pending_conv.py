@@ -183,6 +183,41 @@ def test_gradients_of_a_frozen_convolution(epilogues: list) -> None:
     np.testing.assert_allclose(mine, twin.weight.grad, rtol=1e-4, atol=1e-3)
 
 
+def test_limits_in_place_are_the_last_step_of_a_recorded_convolution(epilogues: list) -> None:
+    """Its image would be replaced at once; one that stays is computed, and limited in a second pass."""
+    layers = nn.Conv2d(24, 24, 3, padding=1), nn.ReLU(), nn.Conv2d(24, 24, 1), nn.ReLU6()
+    found = []
+    for inplace in (False, True):
+        for layer in layers:
+            if isinstance(layer, (nn.ReLU, nn.ReLU6)):
+                layer.inplace = inplace
+        model = nn.Sequential(*layers)
+        model.zero_grad()
+        x = dg.tensor(IMAGE, requires_grad=True)
+        epilogues.clear()
+        y = model(x)
+        y.square().sum().backward()
+        limits = [None if e is None else list(e.limits) for e in epilogues]
+        assert limits == ([[0, np.inf], [0, 6]] if inplace else [None, None])
+        found.append([y.detach(), x.grad, *[p.grad for p in model.parameters()]])
+    for usual, replaced in zip(*found, strict=True):
+        np.testing.assert_array_equal(usual.numpy(), replaced.numpy())
+
+
+def test_a_convolution_that_is_limited_in_place_and_normalised_is_computed_once(epilogues: list) -> None:
+    conv, norm, x = nn.Conv2d(24, 24, 1), nn.BatchNorm2d(24).eval(), dg.tensor(IMAGE)
+    with dg.no_grad():
+        y = conv(x)
+        z = norm(y)
+        F.relu(y, inplace=True)
+        z.numpy()
+        y.numpy()
+        assert epilogues == [None]
+        image = conv(x).numpy().copy()
+    np.testing.assert_array_equal(y.numpy(), np.maximum(image, 0))
+    np.testing.assert_array_equal(z.numpy(), norm(dg.tensor(image)).detach().numpy())
+
+
 def test_a_forced_algorithm_is_taken_where_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     with cpu_conv.use_algorithm("direct"):
         y = F.conv2d(dg.tensor(IMAGE), dg.tensor(floats(24, 24, 3, 3)), padding=1)

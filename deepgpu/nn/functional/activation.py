@@ -7,6 +7,7 @@ from typing import Any
 
 from deepgpu.ops import activation, gated
 from deepgpu.ops.assign import assign, stand_in
+from deepgpu.pending import Pending
 from deepgpu.tensor import Tensor
 
 
@@ -20,6 +21,8 @@ def _applied(function: Callable[..., Tensor], input: Tensor, inplace: bool, *arg
 
 def _limited(function: Callable[..., Tensor], input: Tensor, inplace: bool, *args: Any) -> Tensor:
     """The same for a function of one node that saves only its output: no stand-in is needed for the old values."""
+    if inplace and type(input) is Pending:
+        input.recipe.replaced = True
     output = function(input, *args)
     return assign(input, output, f"{function.__name__}_") if inplace else output
 
