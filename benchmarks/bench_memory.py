@@ -1,13 +1,15 @@
 """Peak memory of a training step of whole networks, against PyTorch's better memory format.
 
 A process of its own trains a network for some steps and is asked how much memory it had at most (``VmHWM`` of Linux).
-What it has after a step with two images is taken away: the libraries and their compiled code. So these are parameters,
-their gradients and momenta, activations, workspaces, and what an allocator keeps.
+What it has after a step with two images is taken away: the libraries and their compiled code; not what the C library
+keeps of memory that was freed, which the step would use and nobody count. So these are parameters, their gradients and
+momenta, activations, workspaces, and what an allocator keeps.
 """
 
 from __future__ import annotations
 
 import csv
+import ctypes
 import gc
 import json
 import multiprocessing
@@ -43,6 +45,7 @@ def peak(side: str, name: str, threads: int) -> float:
         from deepgpu.backends.cpu import memory
 
         memory.release()
+    ctypes.CDLL(None).malloc_trim(0)
     before = _status("VmRSS")
     step = _make(side, name, None)
     step()
