@@ -26,7 +26,7 @@ STEPS = 1
 """Whose peak is taken, after a first one. More make no difference: what one step needs, the next uses again."""
 
 SIDES = ("ours", *bench_networks.LAYOUTS)
-QUICK = {"MLP", "ResNet-18"}
+QUICK = {"MLP"}
 
 
 def cases() -> list[Case]:

@@ -135,6 +135,9 @@ def choose(name: str, cases: Sequence[Case]) -> tuple[list[Case], argparse.Names
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
     options = parser.parse_args()
     chosen = [c for c in cases if options.filter in c.name and (c.quick or not options.quick)]
+    if not chosen and options.quick and any(options.filter in c.name for c in cases):
+        print(f"{name}: no quick case")
+        sys.exit()
     if not chosen:
         parser.error(f"--filter {options.filter!r} matches none of: {', '.join(c.name for c in cases)}")
     _set_environment(options.threads, options.avx2)
@@ -195,7 +198,9 @@ def _serve(name: str, side: Side, threads: int, pipe: Any) -> None:
         if what == "environment":
             answer = environment(name, threads)
         elif what == "peak":
-            answer = _peak(threads)
+            from peak import peak
+
+            answer = peak(threads)
         elif what == "prepare":
             made = side(*arguments[0])
             variants = list(made.values()) if isinstance(made, dict) else [made]
@@ -271,31 +276,6 @@ def _cpu() -> str:
     fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
     keys = ("model name", "cpu family", "model")
     return ", ".join(f"{k} {fields[k]}" if i else fields[k] for i, k in enumerate(keys) if k in fields)
-
-
-def _peak(threads: int) -> float:
-    """GFLOP/s of our own product on blocks that stay in each core's L1 cache: as fast as it gets."""
-    import numpy as np
-    from deepgpu.kernels.jit.gemm import TILE_ROWS, WIDTH, multiply
-    from deepgpu.kernels.jit.parallel import parallel_for
-
-    rows, length, repeats = 2 * TILE_ROWS, 128, 20_000
-
-    @parallel_for
-    def products(task, memory):
-        a = memory[task].ctypes.data
-        b, c = a + 4 * rows * length, a + 4 * (rows + WIDTH) * length
-        for _ in range(repeats):
-            multiply(a, length, b, c, WIDTH, c, 0, rows, length, a, 0)
-
-    memory = np.zeros((threads, (rows + 2 * WIDTH) * length), np.float32)
-    products(threads, memory)
-    times = []
-    for _ in range(5):
-        begin = time.perf_counter()
-        products(threads, memory)
-        times.append(time.perf_counter() - begin)
-    return 2 * threads * repeats * rows * length * WIDTH / min(times) / 1e9
 
 
 def _line(result: Result, peak: float) -> str:
