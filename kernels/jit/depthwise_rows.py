@@ -25,8 +25,8 @@ import numpy as np
 from .conv import Geometry
 from .finish import finish
 from .parallel import parallel_for
-from .rows import fence, stream_rows
-from .vector import LANES, LINE, Emitter, Int, Pointer, vector_kernel
+from .rows import ask_rows, fence, stream_rows
+from .vector import LANES, Emitter, Int, Pointer, vector_kernel
 from .workspace import address, streams, zeros
 
 Array = Any
@@ -212,23 +212,13 @@ def _images(x: Array, y: Array, window: tuple[int, int], conv: Geometry) -> Imag
     return Images(address(x), *x.shape[1:3], address(y), *y.shape[1:], *geometry, void, streams(y))
 
 
-@vector_kernel
-def _fetch(emit: Emitter, x: Pointer, lines: Int) -> None:
-    """Ask for neighbouring cache lines: the sums go through memory in steps that the hardware does not foresee."""
-
-    def line(i: Int, _: list) -> list:
-        (x + i * LINE).prefetch(1)
-        return []
-
-    emit.loop(lines, [], line)
-
-
 def _sum_row(task, p, weights, bias, ending):
     """One row of outputs of one image."""
     n, line = divmod(task, p.rows)
     top, row = line * p.stride[0] - p.padding[0], p.width * p.channels
     first, end = max(0, -top), min(p.taps[0], p.height - top)
-    _fetch(p.x + 4 * (n * p.height + top + p.taps[0]) * row, p.stride[0] * row // LINE)  # what the next task needs
+    # what the next task needs: the sums go through memory in steps that the hardware does not foresee
+    ask_rows(p.x + 4 * (n * p.height + top + p.taps[0]) * row, 0, p.stride[0] * row, 1)
     place = p.y + 4 * task * p.columns * p.channels
     aside = np.empty(p.columns * p.channels if p.streams else 0, np.float32)
     values = aside.ctypes.data if p.streams else place
