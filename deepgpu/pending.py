@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from deepgpu import dtypes
+from deepgpu.autograd.grad_mode import state
 from deepgpu.backends.base import Array, Backend, Convolution, Unfinished
 from deepgpu.tensor import Size, Tensor, wrap
 from deepgpu.version import Version
@@ -36,38 +37,33 @@ class Origin:
 
     def is_shared(self, recipe: Recipe) -> bool:
         """Whether other tensors wait for it."""
-        holders = [t for t in (ref() for ref in self.holders) if type(t) is Pending]
-        return any(t.recipe is not recipe for t in holders)
+        for holder in self.holders:
+            t = holder()
+            if type(t) is Pending and t.recipe is not recipe:
+                return True
+        return False
 
 
 class Recipe:
     """An image that is not finished, what is added to it, and its limits: on raw arrays."""
 
-    __slots__ = ("dtype", "holder", "image", "limits", "origin", "replaced", "residual", "shape")
+    __slots__ = ("dtype", "holder", "image", "limits", "ndim", "origin", "reads", "replaced", "residual", "shape")
 
     def __init__(
         self,
-        image: Unfinished,
+        image: Any,
         residual: Array | None = None,
         limits: tuple[float, float] | None = None,
         origin: Origin | None = None,
     ) -> None:
-        self.image = image
+        self.image = image  # unfinished: a convolution if there is an origin
         self.residual = residual
         self.limits = limits
-        self.origin = origin  # where it begins with a convolution
+        self.origin = origin
         self.holder: weakref.ref[Pending] | None = None
         self.replaced = False  # whether the op that takes it will replace its tensor's values
-        self.shape, self.dtype = image.shape, image.dtype
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
-    def reads(self) -> tuple[Array, ...]:
-        """The arrays that it will be computed from."""
-        return self.image.reads if self.residual is None else (*self.image.reads, self.residual)
+        self.shape, self.ndim, self.dtype = image.shape, len(image.shape), image.dtype
+        self.reads = image.reads if residual is None else (*image.reads, residual)
 
     def convolution(self) -> Convolution | None:
         """The convolution that it consists of, unless that is computed or something follows it."""
@@ -86,7 +82,7 @@ class Recipe:
 
     def normalised(self, *statistics: Any) -> Recipe | None:
         """The recipe of the batch norm by given statistics; None if there is none."""
-        if not isinstance(self.image, Convolution) or self.residual is not None or self.limits is not None:
+        if self.origin is None or self.residual is not None or self.limits is not None:
             return None
         image = self.image.normalised(*statistics)
         return None if image is None else Recipe(image, origin=self.origin)
@@ -119,7 +115,7 @@ class Recipe:
     def carry_out(self, holding: Recipe) -> Array:
         """Compute the array, always a new one; ``holding`` is the recipe of the tensor that this is for."""
         image, origin = self.image, self.origin
-        if origin is not None and isinstance(image, Convolution):
+        if origin is not None:
             if origin.computed is None and origin.is_shared(holding):
                 origin.computed = origin.image()
             if origin.computed is not None:
@@ -157,13 +153,17 @@ class Pending(Tensor):
 
     def _take(self, recipe: Recipe, sources: list[Version]) -> None:
         self.recipe, self.sources = recipe, sources
-        recipe.holder = weakref.ref(self)
+        holder = recipe.holder = weakref.ref(self)
         if recipe.origin is not None:
-            recipe.origin.holders.append(recipe.holder)
+            recipe.origin.holders.append(holder)
         for version in sources:
-            version.wait(recipe.holder)
+            version.wait(holder)
 
     # What is known without the values:
+
+    @property
+    def _form(self) -> Any:
+        return self.recipe
 
     @property
     def shape(self) -> Size:
@@ -202,18 +202,21 @@ def settled(t: Tensor) -> Tensor:
 def pending(recipe: Recipe, backend: Backend, inputs: Iterable[Any]) -> Tensor:
     """A tensor of a recipe that reads the memory of the inputs; computed at once where they can change unnoticed."""
     sources: list[Version] = []
-    read = {id(array) for array in recipe.reads}
     for x in inputs:
         if type(x) is Pending:
             sources += x.sources
-        elif isinstance(x, Tensor) and id(x._data) in read:
-            sources.append(x._shared_version())
+        elif isinstance(x, Tensor):
+            data = x._data
+            for array in recipe.reads:
+                if array is data:
+                    sources.append(x._version or x._shared_version())
+                    break
     for version in sources:
         if version.pinned:
             return wrap(recipe.carry_out(recipe), backend)
-    t = wrap(None, backend)
-    del t._data
-    t.__class__ = Pending
-    assert isinstance(t, Pending)
+    t = Pending.__new__(Pending)
+    t._backend = backend
+    if state.inference:
+        t._inference = True
     t._take(recipe, sources)
     return t

@@ -89,6 +89,11 @@ class Tensor:
     # --- what it is -------------------------------------------------------------------------------------------------
 
     @property
+    def _form(self) -> Any:
+        """What has the shape, ndim and dtype: the array, or the recipe of one that is yet to be computed."""
+        return self._data
+
+    @property
     def shape(self) -> Size:
         """The sizes of all dimensions."""
         return Size(self._data.shape)

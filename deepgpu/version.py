@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
+
+FEW = 8
+"""Readers that are kept without asking which of them are dead."""
 
 
 class Version:
@@ -14,16 +17,21 @@ class Version:
     def __init__(self) -> None:
         self.count = 0
         self.pinned = False  # whether the memory may be seen and written to from outside
-        self.waiting: Sequence[Callable[[], Any]] = ()
+        self.waiting: list[Callable[[], Any]] | None = None
 
     def wait(self, reader: Callable[[], Any]) -> None:
         """Remember a weak reference to a tensor that will yet be computed from this memory."""
-        self.waiting = [*[r for r in self.waiting if r() is not None], reader]
+        if self.waiting is None:
+            self.waiting = [reader]
+        elif len(self.waiting) < FEW:
+            self.waiting.append(reader)
+        else:
+            self.waiting = [*[r for r in self.waiting if r() is not None], reader]
 
     def settle(self) -> None:
         """Have everything computed that waits, because the memory is about to be modified."""
-        waiting, self.waiting = self.waiting, ()
-        for reader in waiting:
+        waiting, self.waiting = self.waiting, None
+        for reader in waiting or ():
             t = reader()
             if t is not None:
                 t._data  # noqa: B018 - the access computes it

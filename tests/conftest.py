@@ -32,11 +32,16 @@ def epilogues(monkeypatch: pytest.MonkeyPatch) -> list:
     from deepgpu.backends.cpu import conv
 
     made: list = []
-    original = conv.fprop
+    at_once, later = conv.fprop, conv.CPUConvolution._computed
 
-    def fprop(*args: Any, epilogue: Any = None) -> Any:
+    def fprop(*args: Any) -> Any:
+        made.append(None)
+        return at_once(*args)
+
+    def computed(image: conv.CPUConvolution, epilogue: Any) -> Any:
         made.append(epilogue)
-        return original(*args, epilogue=epilogue)
+        return later(image, epilogue)
 
     monkeypatch.setattr(conv, "fprop", fprop)
+    monkeypatch.setattr(conv.CPUConvolution, "_computed", computed)
     return made

@@ -163,7 +163,7 @@ class Node:
             saved.append((x, 0 if x._version is None else x._version.count) if isinstance(x, Tensor) else (x,))
         forms = []
         for nr, y in enumerate(outputs):
-            form = y.recipe if type(y) is Pending else y._data
+            form = y._form
             forms.append(form)
             if form.dtype.kind in "fV" and nr not in self.non_differentiable:  # V: bfloat16
                 y.requires_grad = True

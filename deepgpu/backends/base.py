@@ -30,22 +30,19 @@ Pair = tuple[int, int]
 
 
 class Unfinished(ABC):
-    """An image that is yet to be computed, so that the steps which follow can be done in the same pass."""
+    """An image that is yet to be computed, so that the steps which follow can be done in the same pass.
 
-    @property
-    @abstractmethod
-    def shape(self) -> tuple[int, ...]:
-        """Of the image."""
+    Attributes
+    ----------
+    shape, dtype
+        Of the image.
+    reads
+        The arrays that it will be computed from, where they are no copies.
+    """
 
-    @property
-    @abstractmethod
-    def dtype(self) -> Any:
-        """Of the image."""
-
-    @property
-    @abstractmethod
-    def reads(self) -> tuple[Array, ...]:
-        """The arrays that it will be computed from, where they are no copies."""
+    shape: tuple[int, ...]
+    dtype: Any
+    reads: tuple[Array, ...]
 
     @abstractmethod
     def __call__(self, residual: Array | None = None, low: float = math.nan, high: float = math.nan) -> Array:
@@ -82,19 +79,8 @@ class Normalisation(Unfinished):
         ``(N, C)`` or ``(N, C, spatial...)``
     """
 
-    x: Array
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.x.shape
-
-    @property
-    def dtype(self) -> Any:
-        return self.x.dtype
-
-    @property
-    def reads(self) -> tuple[Array, ...]:
-        return (self.x,)
+    def __init__(self, x: Array) -> None:
+        self.x, self.shape, self.dtype, self.reads = x, x.shape, x.dtype, (x,)
 
     def limited_gradient(self, gy: Array, y: Array, low: float, high: float) -> Unfinished | None:
         """``gy``, but 0 where ``y``, the normalised image within the limits, is at one of them.

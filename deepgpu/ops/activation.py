@@ -249,7 +249,7 @@ def floating(input: Tensor, name: str) -> Tensor:
 
 
 def _not_bool(input: Tensor, name: str) -> Tensor:
-    if input.dtype is dtypes.bool:
+    if input._form.dtype.kind == "b":
         raise RuntimeError(takes(name, "input", "numbers", "a bool tensor; convert it, e.g. with `.float()`"))
     return input
 
@@ -300,7 +300,7 @@ def relu6(input: Tensor) -> Tensor:
 @op
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     """``input`` limited to ``[min_val, max_val]``; its gradient is 0 at the limits."""
-    if input.dtype is dtypes.uint8 and min_val < 0:
+    if min_val < 0 and input.dtype is dtypes.uint8:
         raise RuntimeError(takes("hardtanh", "min_val", "a number that uint8 can hold", min_val))
     return Hardtanh(min_val, max_val)(_not_bool(input, "hardtanh"))
 

@@ -77,7 +77,8 @@ def _fulfil(target: Pending, result: Tensor) -> bool:
     """Let a tensor whose values nobody has seen be the result, array or recipe, if it is made of them by one op."""
     version = target._version
     unseen = version is None or (not version.pinned and has_references(version, 2))  # one is the variable here
-    fits = unseen and result.shape == target.shape and result.dtype is target.dtype
+    recipe = target.recipe  # the array of `result` gets no variable: it would count as a reference
+    fits = unseen and result._form.shape == recipe.shape and result._form.dtype == recipe.dtype
     if not fits or not (type(result) is Pending or _is_fresh(result)):
         return False
     recorded = state.enabled and (target.requires_grad or result.requires_grad)

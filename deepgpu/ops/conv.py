@@ -16,6 +16,9 @@ from deepgpu.tensor import Tensor
 
 Pair = tuple[int, int]
 
+NO_WIDTHS = (0, 0, 0, 0)
+"""Nothing to pad: left, right, top, bottom."""
+
 
 class Geometry:
     """Stride, padding, dilation and groups, which fprop, dgrad and wgrad share."""
@@ -169,21 +172,20 @@ def conv2d(
     RuntimeError
         If shapes, dtypes or groups do not fit, or if the padded image is smaller than the kernel.
     """
-    s, d = positive_pair(stride, "conv2d", "stride"), positive_pair(dilation, "conv2d", "dilation")
+    s, d = pair(stride, "conv2d", "stride"), pair(dilation, "conv2d", "dilation")
     _check_dtypes(input, weight, bias)
     p = padding if isinstance(padding, str) else pair(padding, "conv2d", "padding")
     shapes = input._data.shape, weight._data.shape, None if bias is None else bias._data.shape
     geometry, named = _checked(*shapes, s, p, d, groups)
-    x = input if input._data.ndim == 4 else input.unsqueeze(0)
-    if any(named):
-        x = pad(x, named)
+    image = input if len(shapes[0]) == 4 else input.unsqueeze(0)
+    x = image if named == NO_WIDTHS else pad(image, named)
     y = Conv2d(geometry)(x, weight, bias)
-    return y if input.ndim == 4 else y.squeeze(0)
+    return y if image is input else y.squeeze(0)
 
 
 def _check_dtypes(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
     dtype = input._data.dtype
-    if not input.dtype.is_floating_point:
+    if dtype.kind not in "fV":  # V: bfloat16
         raise RuntimeError(takes("conv2d", "input", "a floating-point tensor", input.dtype))
     for t, argument in ((weight, "weight"), (bias, "bias")):
         if t is not None and t._data.dtype != dtype:
@@ -204,8 +206,11 @@ def _checked(
 
     A network calls with the same shapes again and again, so that what is right need not be checked each time.
     """
+    for argument, found in (("stride", stride), ("dilation", dilation)):
+        if min(found) < 1:
+            raise RuntimeError(takes("conv2d", argument, "positive numbers", found))
     _check_shapes(x, w, bias, groups)
-    widths = (0, 0, 0, 0)
+    widths = NO_WIDTHS
     if isinstance(padding, str):
         padding, widths = _named_padding(padding, (w[2], w[3]), stride, dilation)
     if min(padding) < 0:
@@ -242,7 +247,7 @@ def _check_shapes(x: tuple[int, ...], w: tuple[int, ...], bias: tuple[int, ...] 
 def _named_padding(padding: str, kernel: Pair, stride: Pair, dilation: Pair) -> tuple[Pair, tuple[int, int, int, int]]:
     """The padding, or else what is to be padded beforehand: left, right, top, bottom."""
     if padding == "valid":
-        return (0, 0), (0, 0, 0, 0)
+        return (0, 0), NO_WIDTHS
     if padding != "same":
         raise RuntimeError(takes("conv2d", "padding", "a number, two numbers, 'valid' or 'same'", repr(padding)))
     if stride != (1, 1):
@@ -250,5 +255,5 @@ def _named_padding(padding: str, kernel: Pair, stride: Pair, dilation: Pair) -> 
     total = [step * (k - 1) for k, step in zip(kernel, dilation, strict=True)]
     top, left = total[0] // 2, total[1] // 2
     if total[0] % 2 == 0 and total[1] % 2 == 0:
-        return (top, left), (0, 0, 0, 0)
+        return (top, left), NO_WIDTHS
     return (0, 0), (left, total[1] - left, top, total[0] - top)  # one pixel more at the end, as PyTorch does it

@@ -162,21 +162,28 @@ def batch_norm(
     ValueError
         If training with a single value per channel, one statistic of two, or an ``eps`` that is not positive.
     """
-    if input.ndim < 2:
+    form = input._form
+    if form.ndim < 2:
         raise RuntimeError(takes("batch_norm", "input", "(N, C) or (N, C, ...)", f"shape {tuple(input.shape)}"))
-    if not input.dtype.is_floating_point:
+    if form.dtype.kind not in "fV":  # V: bfloat16
         raise RuntimeError(takes("batch_norm", "input", "a floating-point tensor", input.dtype))
-    channels, dtype = input.shape[1], input.dtype
-    for t, name in ((weight, "weight"), (bias, "bias"), (running_mean, "running_mean"), (running_var, "running_var")):
-        if t is not None:
-            _check_parameter(name, t, channels, dtype)
+    channels = form.shape[1]
+    usual = (channels,), form.dtype
+    statistics = (running_mean, "running_mean"), (running_var, "running_var")
+    for t, name in ((weight, "weight"), (bias, "bias"), *statistics):
+        if t is not None and (t._data.shape, t._data.dtype) != usual:
+            _check_parameter(name, t, channels, input.dtype)
+    for t, name in statistics:
+        if t is not None and t.requires_grad:
+            expected = "statistics without gradient (`detach()` it)"
+            raise RuntimeError(takes("batch_norm", name, expected, "requires_grad=True"))
     if (weight is None) != (bias is None):
         given = weight if weight is not None else bias
         assert given is not None
         weight = weight if weight is not None else given.new_ones(channels)
         bias = bias if bias is not None else given.new_zeros(channels)
     if not training:
-        for t, name in ((running_mean, "running_mean"), (running_var, "running_var")):
+        for t, name in statistics:
             if t is None:
                 raise RuntimeError(takes("batch_norm", name, "a tensor unless `training`", None))
         return BatchNormEval(eps)(input, weight, bias, running_mean, running_var)
@@ -193,10 +200,6 @@ def _check_parameter(name: str, t: Tensor, channels: int, dtype: dtypes.dtype) -
     if array.dtype != dtype.numpy and not (dtype.itemsize == 2 and t.dtype is dtypes.float32):
         expected = f"the dtype of `input`, {dtype}{', or float32' if dtype.itemsize == 2 else ''}"
         raise RuntimeError(takes("batch_norm", name, expected, t.dtype))
-    if t.requires_grad and name.startswith("running"):
-        raise RuntimeError(
-            takes("batch_norm", name, "statistics without gradient (`detach()` it)", "requires_grad=True")
-        )
 
 
 def _check_training(input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, eps: float) -> None:

@@ -114,13 +114,14 @@ def join_slots(part, slots, mean, var, parts):
 
 
 @kernel
-def affine(mean, var, weight, bias, eps, centre, scale, shift):
-    """Fill what :func:`normalise` takes, so that it gives ``(x - mean) / sqrt(var + eps) * weight + bias``.
+def affine(mean, var, weight, bias, eps, found):
+    """Fill ``found (3, width)`` with the centre, scale and shift that :func:`normalise` takes.
 
-    `centre` is the mean rounded to the precision of `x`, and `shift` makes up for the rounding: the large part of
-    ``x - mean`` then cancels exactly.
+    With them it gives ``(x - mean) / sqrt(var + eps) * weight + bias``. The centre is the mean rounded to the precision
+    of `x`, and the shift makes up for the rounding: the large part of ``x - mean`` then cancels exactly.
     """
     C = len(mean)
+    centre, scale, shift = found[0], found[1], found[2]
     for c in range(C):
         centre[c], scale[c] = mean[c], weight[c] / np.sqrt(var[c] + eps)
         shift[c] = bias[c] + (centre[c] - mean[c]) * scale[c]

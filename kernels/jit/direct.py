@@ -11,6 +11,7 @@ are ``s s`` *phases*, each a convolution of its own with stride 1 that fills eve
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 from numba import get_num_threads
@@ -18,7 +19,17 @@ from numba import get_num_threads
 from . import narrow
 from .compile import kernel
 from .conv import Geometry
-from .conv_matrix import Tap, Weights, Windows, gather_columns, is_matrix, matrix_rows, window_taps, windows_of
+from .conv_matrix import (
+    Rows,
+    Tap,
+    Weights,
+    Windows,
+    gather_columns,
+    is_matrix,
+    matrix_rows,
+    window_taps,
+    windows_of,
+)
 from .conv_patch import copy_patches, line_of, room
 from .direct_wgrad import wgrad
 from .finish import Epilogue, Moments, finish, finish_of
@@ -34,7 +45,10 @@ __all__ = ["dgrad", "fprop", "wgrad"]
 Array = Any
 
 BLOCK = 96
-"""Output pixels in a block, a multiple of every TILE_ROWS."""
+"""Output pixels in a block at most, a multiple of every TILE_ROWS."""
+
+MANY = 24
+"""Blocks a worker from which on it matters little who has the last one."""
 
 
 class Product(NamedTuple):
@@ -189,15 +203,21 @@ def fprop(
     x: Array, w: Array, bias: Array | None, y: Array, conv: Geometry, epilogue: Epilogue | Moments | None = None
 ) -> None:
     """Write ``x * w + bias`` into ``y``, and finish it."""
-    k, c, r, s = w.shape
-    k //= conv.groups
-    weights = Weights(window_taps((r, s), conv), c, r * s, c * r * s, conv.groups == 1)
+    window, k = w.shape[2:], w.shape[0] // conv.groups
+    weights, c = _filters(w.shape[1], window, conv), w.shape[1]
     for g in range(conv.groups):
         part = slice(g * k, g * k + k)
         windows = windows_of(x, g * c, conv.stride, y.shape[1:3])
         shift = None if bias is None else bias[part]
         target = Target(y, g * k, k, (1, 1), (0, 0))
-        _multiply(windows, w[part], weights, not is_matrix(windows, (r, s), conv), shift, epilogue, target)
+        _multiply(windows, w[part], weights, not is_matrix(windows, window, conv), shift, epilogue, target)
+
+
+@functools.lru_cache(maxsize=1024)
+def _filters(channels: int, window: tuple[int, int], conv: Geometry) -> Weights:
+    """Filters as they lie in memory."""
+    taps = window[0] * window[1]
+    return Weights(window_taps(window, conv), channels, taps, channels * taps, conv.groups == 1)
 
 
 def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
@@ -248,31 +268,28 @@ def _multiply(
     target: Target,
 ) -> None:
     """One product: pack the weights, choose the blocks, and run the kernel on all threads."""
-    y, channels = target.y, target.channels
-    if weights.all_channels and narrow.serves(weights.taps, channels):
+    y, channels, workers = target.y, target.channels, get_num_threads()
+    pixels = len(y) * windows.rows * windows.columns
+    plan = _plan(weights, channels, pixels, windows[1:], workers)
+    if plan is None:
         narrow.product(windows, w, weights, bias, finish_of(y, epilogue), y, target.stride, target.first)
         return
-    workers, panels = get_num_threads(), -(-channels // WIDTH)
-    rows = matrix_rows(weights.taps, weights.channels, weights.step, weights.all_channels)
-    packed = workspace("weights", panels * WIDTH * rows.length)
-    matrix = _as_matrix(weights)
-    if matrix is not None:
-        pack_panels(address(w) + 4 * weights.taps[0].weights[0], matrix, address(packed), 1, weights.channels, channels)
+    rows, panels = plan.rows, plan.panels
+    packed = address(workspace("weights", panels * WIDTH * len(rows.offsets)))
+    if plan.matrix is not None:
+        pack_panels(address(w) + 4 * weights.taps[0].weights[0], plan.matrix, packed, 1, weights.channels, channels)
     else:
-        _pack_weights(panels * 4, address(packed), address(w), weights.lane, channels, rows.offsets, rows.sorted)
+        _pack_weights(panels * 4, packed, address(w), weights.lane, channels, rows.offsets, rows.sorted)
     shift = zeros(panels * WIDTH)
     if bias is not None:
         shift = workspace("bias", panels * WIDTH)
         shift[:channels] = bias
-    pixels = len(y) * windows.rows * windows.columns
-    block, share = _blocks(pixels, panels, workers)
-    ending = finish_of(y, epilogue, -(-pixels // block))
+    ending = finish_of(y, epilogue, -(-pixels // plan.block))
     whole = target.stride == (1, 1) and (windows.rows, windows.columns) == y.shape[1:3]
-    columns, patch_row = room(rows, windows, block)
-    scratch = workspace("scratch", workers, columns + block * panels * WIDTH + LINE)
+    scratch = workspace("scratch", workers, plan.columns_size + plan.block * panels * WIDTH + LINE)
     problem = Product(
         gathered=int(gathered),
-        weights=address(packed),
+        weights=packed,
         bias=address(shift),
         y=address(y) + 4 * target.channel,
         y_pixel=y.shape[3],
@@ -285,17 +302,40 @@ def _multiply(
         pixels=pixels,
         channel=target.channel,
         channels=channels,
-        block=block,
-        panels=share,
+        block=plan.block,
+        panels=plan.share,
         scratch=address(scratch),
         scratch_size=scratch.shape[1],
         columns_row=rows.stride,
-        columns_size=columns,
-        patch_row=patch_row,
+        columns_size=plan.columns_size,
+        patch_row=plan.patch_row,
         streams=int(whole and channels == y.shape[3] and streams(y)),
         counter=counter(),
     )
     _product(workers, problem, ending, windows, rows.pieces, rows.chunks, rows.starts)
+
+
+class Plan(NamedTuple):
+    """What of a product follows from shapes alone."""
+
+    rows: Rows
+    matrix: Operand | None  # the weights, if they are one
+    panels: int
+    block: int  # pixels in a block
+    share: int  # panels in a block
+    columns_size: int  # what the columns of a block need, in floats
+    patch_row: int
+
+
+@functools.lru_cache(maxsize=1024)
+def _plan(weights: Weights, channels: int, pixels: int, windows: tuple[int, ...], workers: int) -> Plan | None:
+    """The plan of a product; None if it is left to :mod:`.narrow`. ``windows`` are :class:`Windows` without address."""
+    if weights.all_channels and narrow.serves(weights.taps, channels):
+        return None
+    rows = matrix_rows(weights.taps, weights.channels, weights.step, weights.all_channels)
+    panels = -(-channels // WIDTH)
+    block, share = _blocks(pixels, panels, workers)
+    return Plan(rows, _as_matrix(weights), panels, block, share, *room(rows, Windows(0, *windows), block))
 
 
 def _as_matrix(weights: Weights) -> Operand | None:
@@ -308,10 +348,24 @@ def _as_matrix(weights: Weights) -> Operand | None:
 
 
 def _blocks(pixels: int, panels: int, workers: int) -> tuple[int, int]:
-    """Pixels and panels in a block: few enough that all workers have some, and end at about the same time."""
-    if workers == 1:
+    """Pixels and panels in a block, such that the workers end at about the same time."""
+    if workers == 1 or pixels > MANY * workers * BLOCK:
         return BLOCK, panels
-    block = min(BLOCK, max(TILE_ROWS, -(-pixels // (4 * workers) // TILE_ROWS) * TILE_ROWS))
-    blocks = -(-pixels // block)
-    shares = min(panels, max(1, -(-4 * workers // blocks)))
-    return block, -(-panels // shares)
+
+    def cost(block: int, share: int) -> float:
+        """When the last worker ends. The unit is a row of one panel; weights come from L3, pixels from memory."""
+
+        def of_item(rows: int) -> float:
+            return share * (rows // TILE_ROWS * TILE_ROWS + rows % TILE_ROWS * 1.6 + 3) + rows * 0.3
+
+        shares = -(-panels // share)
+        items = pixels // block * shares
+        ends = [(items + i) // workers * of_item(block) for i in range(workers)]
+        if pixels % block:
+            for _ in range(shares):
+                ends[ends.index(min(ends))] += of_item(pixels % block)
+        return max(ends)
+
+    blocks = range(min(BLOCK, -(-pixels // TILE_ROWS) * TILE_ROWS), 0, -TILE_ROWS)
+    shares = sorted({-(-panels // n) for n in (1, 2, workers, 4 * workers)}, reverse=True)
+    return min(((block, share) for block in blocks for share in shares), key=lambda found: cost(*found))

@@ -60,7 +60,8 @@ class ComposedNormalisation(Normalisation):
     def __init__(
         self, xp: Any, x: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
     ) -> None:
-        self.xp, self.x = xp, x
+        super().__init__(x)
+        self.xp = xp
         self.mean = mean.astype(np.float64)
         self.scale = 1 / xp.sqrt(var.astype(np.float64) + eps)
         if weight is not None:

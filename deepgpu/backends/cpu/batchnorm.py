@@ -20,6 +20,9 @@ WIDTH = 256
 WORTH = 1 << 14
 """Elements that are worth a task of their own."""
 
+PRECISE = np.dtype(np.float32), np.dtype(np.float64)
+"""What kernels take as it is; the half types are widened."""
+
 LEAST = 16
 """Channels whose statistics are joined as one task: a cache line of them."""
 
@@ -36,7 +39,8 @@ class CPUNormalisation(Normalisation):
     """See :class:`deepgpu.backends.base.Normalisation`."""
 
     def __init__(self, x: Array, rows: Array, factors: Array) -> None:
-        self.x, self.rows, self.factors = x, rows, factors
+        super().__init__(x)
+        self.rows, self.factors = rows, factors
 
     def __call__(self, residual: Array | None = None, low: float = np.nan, high: float = np.nan) -> Array:
         rows, dtype = self.rows, self.rows.dtype
@@ -58,18 +62,7 @@ class LimitedGradient(Unfinished):
 
     def __init__(self, normalisation: CPUNormalisation, gy: Array, y: Array, low: float, high: float) -> None:
         self.normalisation, self.gy, self.y, self.limits = normalisation, gy, y, (low, high)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.y.shape
-
-    @property
-    def dtype(self) -> Any:
-        return self.y.dtype
-
-    @property
-    def reads(self) -> tuple[Array, ...]:
-        return self.gy, self.y
+        self.shape, self.dtype, self.reads = y.shape, y.dtype, (gy, y)
 
     def __call__(self, residual: Array | None = None, low: float = np.nan, high: float = np.nan) -> Array:
         gradient = activation.hardtanh_backward(self.gy, self.y, *self.limits)
@@ -97,7 +90,7 @@ def batch_norm_train(
     else:
         joining = parts(slots.size, WORTH, -(-C // LEAST))
         _kernels().join_slots(joining, slots, mean, var, joining)
-    y = CPUNormalisation(x, rows, factors(rows, weight, bias, mean, var, eps))
+    y = CPUNormalisation(x, rows, factors(width, rows.dtype, weight, bias, mean, var, eps))
     return y, mean.astype(rows.dtype), var.astype(rows.dtype)
 
 
@@ -108,7 +101,7 @@ def batch_norm_eval(
     if x.size == 0:
         return composed.batch_norm_eval(np, x, weight, bias, mean, var, eps)
     rows = _rows(x)
-    return CPUNormalisation(x, rows, factors(rows, weight, bias, mean, var, eps))
+    return CPUNormalisation(x, rows, factors(rows.shape[1], rows.dtype, weight, bias, mean, var, eps))
 
 
 def normalisation(x: Array, factors: Array) -> Normalisation:
@@ -117,11 +110,13 @@ def normalisation(x: Array, factors: Array) -> Normalisation:
     return CPUNormalisation(x, rows, np.tile(factors, rows.shape[1] // factors.shape[1]))
 
 
-def factors(rows: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float) -> Array:
+def factors(
+    width: int, dtype: Any, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
+) -> Array:
     """Centre, scale and shift of each column of some rows, ``(3, width)``: copies, so that parameters may change."""
-    C, found = len(mean), np.empty((3, rows.shape[1]), rows.dtype)
-    weight, bias = _vector(weight, np.float64, 1, C), _vector(bias, np.float64, 0, C)
-    _kernels().affine(_vector(mean, np.float64), _vector(var, np.float64), weight, bias, eps, *found)
+    found = np.empty((3, width), dtype)
+    C = len(mean)
+    _kernels().affine(_channels(mean), _channels(var), _channels(weight, 1, C), _channels(bias, 0, C), eps, found)
     return found
 
 
@@ -134,7 +129,7 @@ def batch_norm_backward(
     kernels = _kernels()
     rows, C = _rows(x), x.shape[1]
     tasks, width, dtype = _parts(rows), rows.shape[1], rows.dtype
-    mean, var, scale = _vector(mean, np.float64), _vector(var, np.float64), _vector(weight, np.float64, 1, C)
+    mean, var, scale = _channels(mean), _channels(var), _channels(weight, 1, C)
     low = high = np.nan
     if isinstance(gy, LimitedGradient) and gy.normalisation.x is x and training:
         image, (low, high), gradients = gy.normalisation.factors, gy.limits, _rows(gy.gy)
@@ -185,6 +180,8 @@ def _parts(rows: Array) -> int:
     return parts(rows.size, WORTH, min(len(rows), MOST))
 
 
-def _vector(x: Array | None, dtype: Any, default: float = 0, size: int = 0) -> Array:
-    """A per-channel argument as a contiguous array; `default` in every place if it is None."""
-    return np.full(size, default, dtype) if x is None else np.ascontiguousarray(x, dtype)
+def _channels(x: Array | None, default: float = 0, size: int = 0) -> Array:
+    """An argument of one value a channel as the kernels take it; `default` in every place if it is None."""
+    if x is None:
+        return np.full(size, default, np.float64)
+    return np.ascontiguousarray(x, None if x.dtype in PRECISE else np.float64)

@@ -120,19 +120,14 @@ def fprop(
     padding: Pair,
     dilation: Pair,
     groups: int,
-    epilogue: Any = None,
 ) -> Array:
-    """See :meth:`deepgpu.backends.base.Backend.conv2d_fprop`; ``epilogue`` is one of ``kernels/jit/finish.py``."""
+    """See :meth:`deepgpu.backends.base.Backend.conv2d_fprop`."""
     name = algorithm("fprop", x.shape, w.shape, stride, padding, dilation, groups, x.dtype)
     conv = _geometry(stride, padding, dilation, groups)
     dtype = _compute_dtype(x.dtype)
     y = memory.empty((x.shape[0], *conv.output_size(x.shape[2:], w.shape[2:]), w.shape[0]), dtype)
     shift = None if bias is None else np.ascontiguousarray(bias, dtype)
-    arrays = _channels_last(x, dtype), np.ascontiguousarray(w, dtype), shift, y
-    if epilogue is None:
-        _module(name).fprop(*arrays, conv)
-    else:
-        _module(name).fprop(*arrays, conv, epilogue)
+    _module(name).fprop(_channels_last(x, dtype), np.ascontiguousarray(w, dtype), shift, y, conv)
     return _rounded(y, x.dtype).transpose(0, 3, 1, 2)
 
 
@@ -141,39 +136,24 @@ IDENTITY = np.array([[0], [1], [0]], np.float32)
 
 
 class CPUConvolution(Convolution):
-    """A convolution whose kernel will also normalise, add and limit, while the image is in cache."""
+    """A float32 convolution whose kernel will also normalise, add and limit, while the image is in cache."""
 
     def __init__(
-        self,
-        x: Array,
-        w: Array,
-        bias: Array | None,
-        geometry: tuple[Pair, Pair, Pair, int],
-        factors: Array | None = None,
+        self, name: str, x: Array, w: Array, bias: Array | None, geometry: Any, factors: Array | None = None
     ) -> None:
-        self.x, self.w, self.bias, self.geometry, self.factors = x, w, bias, geometry, factors
-        size = _geometry(*geometry).output_size(x.shape[2:], w.shape[2:])
-        self._shape = x.shape[0], w.shape[0], *size
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self._shape
-
-    @property
-    def dtype(self) -> Any:
-        return self.x.dtype
-
-    @property
-    def reads(self) -> tuple[Array, ...]:
-        return (self.x, self.w) if self.bias is None else (self.x, self.w, self.bias)
+        self.name, self.geometry = name, geometry
+        self.x, self.w, self.bias, self.factors = x, w, bias, factors
+        self.shape = x.shape[0], w.shape[0], *geometry.output_size(x.shape[2:], w.shape[2:])
+        self.dtype = x.dtype
+        self.reads = (x, w) if bias is None else (x, w, bias)
 
     def normalised(
         self, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float
     ) -> Convolution | None:
         if self.factors is not None:
             return None
-        factors = batchnorm.factors(np.empty((0, self.shape[1]), np.float32), weight, bias, mean, var, eps)
-        return CPUConvolution(self.x, self.w, self.bias, self.geometry, factors)
+        factors = batchnorm.factors(self.shape[1], np.float32, weight, bias, mean, var, eps)
+        return CPUConvolution(self.name, self.x, self.w, self.bias, self.geometry, factors)
 
     def onto(self, image: Array) -> Unfinished:
         return batchnorm.normalisation(image, self._factors())
@@ -182,24 +162,31 @@ class CPUConvolution(Convolution):
         """The image, and the ``slots`` of ``kernels/jit/finish.py`` if the kernel takes moments: to be used at once."""
         from deepgpu.kernels.jit.finish import Moments
 
-        name = algorithm("fprop", self.x.shape, self.w.shape, *self.geometry)
-        if self.factors is not None or not _module(name).measures(self.w, self.shape, _geometry(*self.geometry)):
+        if self.factors is not None or not _module(self.name).measures(self.w, self.shape, self.geometry):
             return self(), None
         moments = Moments()
-        return fprop(self.x, self.w, self.bias, *self.geometry, epilogue=moments), moments.slots
+        return self._computed(moments), moments.slots
 
     def _factors(self) -> Array:
         return np.repeat(IDENTITY, self.shape[1], axis=1) if self.factors is None else self.factors
 
     def __call__(self, residual: Array | None = None, low: float = math.nan, high: float = math.nan) -> Array:
-        epilogue = None
-        if self.factors is not None or residual is not None or low == low or high == high:
-            from deepgpu.kernels.jit.finish import Epilogue
+        if self.factors is None and residual is None and low != low and high != high:
+            return self._computed(None)
+        from deepgpu.kernels.jit.finish import Epilogue
 
-            limits = np.array([-np.inf if low != low else low, np.inf if high != high else high], np.float32)
-            other = None if residual is None else _channels_last(residual, np.dtype(np.float32))
-            epilogue = Epilogue(self._factors(), other, limits)
-        return fprop(self.x, self.w, self.bias, *self.geometry, epilogue=epilogue)
+        limits = np.array([-np.inf if low != low else low, np.inf if high != high else high], np.float32)
+        other = None if residual is None else _channels_last(residual, self.dtype)
+        return self._computed(Epilogue(self._factors(), other, limits))
+
+    def _computed(self, epilogue: Any) -> Array:
+        """The image, finished by one of ``kernels/jit/finish.py``, or not at all."""
+        x, w, bias = _channels_last(self.x, self.dtype), np.ascontiguousarray(self.w), self.bias
+        n, k, height, width = self.shape
+        y = memory.empty((n, height, width, k), np.float32)
+        shift = None if bias is None else np.ascontiguousarray(bias)
+        _module(self.name).fprop(x, w, shift, y, self.geometry, epilogue)
+        return y.transpose(0, 3, 1, 2)
 
 
 def unfinished(
@@ -208,9 +195,10 @@ def unfinished(
     """See :meth:`deepgpu.backends.base.Backend.conv2d_unfinished`."""
     if x.dtype != np.float32 or _forced.get() is not None:
         return None
-    if algorithm("fprop", x.shape, w.shape, stride, padding, dilation, groups) == "im2col":
+    name = algorithm("fprop", x.shape, w.shape, stride, padding, dilation, groups)
+    if name == "im2col":
         return None
-    return CPUConvolution(x, w, bias, (stride, padding, dilation, groups))
+    return CPUConvolution(name, x, w, bias, _geometry(stride, padding, dilation, groups))
 
 
 def dgrad(gy: Array, w: Array, input_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:

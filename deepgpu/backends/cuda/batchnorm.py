@@ -33,7 +33,8 @@ class CUDANormalisation(Normalisation):
         eps: float,
         plan: ColumnPlan,
     ) -> None:
-        self.xp, self.x, self.plan = xp, x, plan
+        super().__init__(x)
+        self.xp, self.plan = xp, plan
         stats = accumulation_dtype(x.dtype)
         # copies, so that parameters may change
         self.vectors = [None if v is None else v.astype(stats, order="C") for v in (weight, bias, mean, var)]
