@@ -187,7 +187,7 @@ def batch_norm(
             if t is None:
                 raise RuntimeError(takes("batch_norm", name, "a tensor unless `training`", None))
         return BatchNormEval(eps)(input, weight, bias, running_mean, running_var)
-    _check_training(input, running_mean, running_var, eps)
+    _check_training(form.shape, running_mean, running_var, eps)
     running = () if running_mean is None or running_var is None else (running_mean, running_var)
     return BatchNormTrain(eps, running, momentum)(input, weight, bias)
 
@@ -202,8 +202,9 @@ def _check_parameter(name: str, t: Tensor, channels: int, dtype: dtypes.dtype) -
         raise RuntimeError(takes("batch_norm", name, expected, t.dtype))
 
 
-def _check_training(input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, eps: float) -> None:
-    shape = input.shape
+def _check_training(
+    shape: tuple[int, ...], running_mean: Tensor | None, running_var: Tensor | None, eps: float
+) -> None:
     if shape[1] and math.prod(shape) == shape[1]:
         expected = "more than 1 value per channel when training"
         raise ValueError(takes("batch_norm", "input", expected, f"shape {tuple(shape)}"))

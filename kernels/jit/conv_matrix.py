@@ -104,6 +104,7 @@ def matrix_rows(taps: tuple[Tap, ...], channels: int, channel_step: int, neighbo
     )
 
 
+@functools.lru_cache(maxsize=1024)
 def window_taps(window: tuple[int, int], conv: Geometry) -> tuple[Tap, ...]:
     """The rows of a whole window, in the order of its weights."""
     r, s = window

@@ -12,6 +12,7 @@ are ``s s`` *phases*, each a convolution of its own with stride 1 that fills eve
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import Any, NamedTuple
 
 from numba import get_num_threads
@@ -222,29 +223,16 @@ def _filters(channels: int, window: tuple[int, int], conv: Geometry) -> Weights:
 
 def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
     """Write the gradient with respect to the input into ``gx``."""
-    k, c, r, s = w.shape
-    k //= conv.groups
-    _, height, width, _ = gx.shape
-    stride_h, stride_w = conv.stride
-    phases = [
-        (i, j, rows, columns)
-        for i in range(min(stride_h, height))
-        for j in range(min(stride_w, width))
-        if (rows := _phase(i + conv.padding[0], r, stride_h, conv.dilation[0]))
-        if (columns := _phase(j + conv.padding[1], s, stride_w, conv.dilation[1]))
-    ]
-    if len(phases) < stride_h * stride_w:
+    k, c, window = w.shape[0] // conv.groups, w.shape[1], w.shape[2:]
+    phases = _phases(gx.shape[1:3], (k, *w.shape[1:]), conv)
+    if len(phases) < conv.stride[0] * conv.stride[1]:
         _clear(4 * get_num_threads(), 4 * get_num_threads(), gx.reshape(-1))  # no window reaches some pixels
-    for i, j, rows, columns in phases:
-        step = columns[1][0] - columns[0][0] if len(columns) > 1 else 1
-        taps = tuple(Tap(p, columns[0][0], step, tuple(a * s + b for _, b in columns)) for p, a in rows)
-        weights = Weights(taps, k, c * r * s, r * s, conv.groups == 1)
-        size = -(-(height - i) // stride_h), -(-(width - j) // stride_w)
+    for phase in phases:
         for g in range(conv.groups):
-            windows = windows_of(gy, g * k, (1, 1), size)
-            target = Target(gx, g * c, c, conv.stride, (i, j))
-            gathered = not is_matrix(windows, (r, s), conv)
-            _multiply(windows, w[g * k : g * k + k], weights, gathered, None, None, target)
+            windows = windows_of(gy, g * k, (1, 1), phase.size)
+            target = Target(gx, g * c, c, conv.stride, phase.first)
+            gathered = not is_matrix(windows, window, conv)
+            _multiply(windows, w[g * k : g * k + k], phase.weights, gathered, None, None, target)
 
 
 def measures(w: Array, y_shape: tuple[int, ...], conv: Geometry) -> bool:
@@ -252,7 +240,32 @@ def measures(w: Array, y_shape: tuple[int, ...], conv: Geometry) -> bool:
     return w.shape[0] // conv.groups > narrow.MOST
 
 
-def _phase(position: int, taps: int, stride: int, dilation: int) -> list[tuple[int, int]]:
+class Phase(NamedTuple):
+    """The pixels of an image's gradient that the same taps meet, and the convolution that makes them."""
+
+    first: tuple[int, int]
+    size: tuple[int, int]
+    weights: Weights
+
+
+@functools.lru_cache(maxsize=1024)
+def _phases(image: tuple[int, int], w: tuple[int, ...], conv: Geometry) -> tuple[Phase, ...]:
+    """The phases of a gradient of this size; ``w`` is the shape of one group's filters."""
+    k, c, r, s = w
+    (height, width), (stride_h, stride_w) = image, conv.stride
+    found = []
+    for i, j in itertools.product(range(min(stride_h, height)), range(min(stride_w, width))):
+        rows = _met(i + conv.padding[0], r, stride_h, conv.dilation[0])
+        columns = _met(j + conv.padding[1], s, stride_w, conv.dilation[1])
+        if rows and columns:
+            step = columns[1][0] - columns[0][0] if len(columns) > 1 else 1
+            taps = tuple(Tap(p, columns[0][0], step, tuple(a * s + b for _, b in columns)) for p, a in rows)
+            size = -(-(height - i) // stride_h), -(-(width - j) // stride_w)
+            found.append(Phase((i, j), size, Weights(taps, k, c * r * s, r * s, conv.groups == 1)))
+    return tuple(found)
+
+
+def _met(position: int, taps: int, stride: int, dilation: int) -> list[tuple[int, int]]:
     """The taps that meet the input at a padded position: ``(output position, tap)``, outputs ascending."""
     met = [((position - t * dilation) // stride, t) for t in range(taps) if (position - t * dilation) % stride == 0]
     return met[::-1]

@@ -72,7 +72,7 @@ def finish_of(y: Array, epilogue: Epilogue | Moments | None, blocks: int = 0) ->
         return NOTHING
     if isinstance(epilogue, Moments):
         epilogue.slots = workspace("moments", blocks, 4, y.shape[3])
-        return NOTHING._replace(slots=address(epilogue.slots), slot_row=y.shape[3])
+        return Finish(0, 0, 0, 0, 0, 0, address(epilogue.slots), y.shape[3])
     factors, residual, limits = epilogue
     other = 0 if residual is None else address(residual)
     return Finish(1, address(y), other, address(factors), factors.shape[1], address(limits), 0, 0)
