@@ -61,7 +61,7 @@ bench: .venv/dev  ## kernel benchmarks against PyTorch
 	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-quick: .venv/dev  ## fewer rounds, only the main cases
-	$(BIN)/python -m benchmarks --quick --rounds 3 $(ARGS)
+	$(BIN)/python -m benchmarks --quick --rounds 2 $(ARGS)
 
 kernels-check: .venv/dev  ## compile every CUDA kernel for six architectures, hold it to its bounds, write the table
 	$(BIN)/python -m deepgpu.backends.cuda.judge --write kernels/README.md $(ARGS)

@@ -15,12 +15,12 @@ from typing import Any
 
 import bench_networks
 import numpy as np
-from harness import Case, Result, Turns, choose, measure, percentile
+from harness import Case, Pair, Result, choose, percentile
 
 NETWORK = "ResNet-18 32x32, batch 64"
-BATCHES = (4, 8, 16, 32, 64)
+BATCHES = (2, 4, 8, 16, 32)
 SIDES = (16, 24, 32, 48, 64)
-BATCH, SIDE = 16, 32
+BATCH, SIDE = 8, 32
 """What stays where the other one varies."""
 
 
@@ -92,11 +92,10 @@ def write(path: Path, results: Sequence[Result], known: dict[str, Any]) -> None:
 
 def main() -> None:
     chosen, options = choose("scaling", cases())
-    with Turns("ours", ours, options.threads) as us, Turns("torch", theirs, options.threads) as them:
-        known = us.ask("environment") | them.ask("environment") | {"avx2_forced": options.avx2}
-        results = []
+    with Pair(options) as pair:
+        known, results = pair.known, []
         for case in chosen:
-            results.append(measure(case, us, them, options.rounds))
+            results.append(pair.measure(case, ours, theirs))
             times = [percentile(side, 50) for side in (results[-1].ours, results[-1].theirs)]
             print(f"{case.name:36s} ours {1e3 * times[0]:8.1f} ms  torch {1e3 * times[1]:8.1f} ms", flush=True)
     for title, (pixels, times) in lines(results).items():

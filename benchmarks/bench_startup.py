@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness import Case, Turns, choose
+from harness import Case, Pair, choose
 from networks import NETWORKS
 
 BATCH = 8
@@ -62,8 +62,8 @@ def row(name: str, rounds: int) -> dict[str, Any]:
 
 def main() -> None:
     chosen, options = choose("startup", cases())
-    with Turns("ours", start, options.threads) as us, Turns("torch", start, options.threads) as them:
-        known = us.ask("environment") | them.ask("environment")
+    with Pair(options) as pair:
+        known = pair.known
     rows = []
     for case in chosen:
         rows.append({"case": case.name} | row(*case.arguments, options.rounds or 3))

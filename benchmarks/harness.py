@@ -108,81 +108,135 @@ def percentile(values: Sequence[float], p: float) -> float:
 def main(name: str, cases: Sequence[Case], ours: Side, theirs: Side) -> None:
     """Read the command line, time the cases, and write ``results/<name>.csv``, ``.png`` and ``.json``."""
     chosen, options = choose(name, cases)
-    with Turns("ours", ours, options.threads) as us, Turns("torch", theirs, options.threads) as them:
-        known = us.ask("environment") | them.ask("environment") | {"avx2_forced": options.avx2}
-        peak = us.ask("peak")
-        print(json.dumps(known | {"peak_gflops": round(peak, 1)}, indent=1), flush=True)
+    with Pair(options) as pair:
+        pair.run(name, chosen, ours, theirs)
+
+
+class Pair:
+    """The processes of both sides. One pair can serve many benchmarks: to start it takes as long as some cases."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.us, self.them = Turns("ours", options.threads), Turns("torch", options.threads)
+        self.known = _environments(self.us, self.them) | {"avx2_forced": options.avx2}
+
+    def __enter__(self) -> Pair:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.us.close()
+        self.them.close()
+
+    def measure(self, case: Case, ours: Side, theirs: Side) -> Result:
+        """Time one case in turns: so many, by default what :data:`ROUNDS` and :data:`SECONDS` say."""
+        rounds, result = self.options.rounds, Result(case)
+        self.us.ask("prepare", ours, case.arguments)
+        self.them.ask("prepare", theirs, case.arguments)
+        begin = time.monotonic()
+        for done in range(rounds or ROUNDS.stop - 1):
+            if rounds is None and done >= ROUNDS.start and time.monotonic() - begin > SECONDS:
+                break
+            for side, times in ((self.us, result.ours), (self.them, result.theirs)):
+                time.sleep(PAUSE)
+                times.append(side.ask("turn"))
+        return result
+
+    def run(self, name: str, cases: Sequence[Case], ours: Side, theirs: Side) -> None:
+        """Time the cases, and write the results."""
+        path, peak = self.options.output / name, self.us.ask("peak")
+        known = self.known | {"date": _now(), "peak_gflops": round(peak, 1)}
+        print(json.dumps(known, indent=1), flush=True)
         results = []
-        for case in chosen:
-            results.append(measure(case, us, them, options.rounds))
+        for case in cases:
+            results.append(self.measure(case, ours, theirs))
             print(_line(results[-1], peak), flush=True)
-            write(options.output / name, results, known | {"peak_gflops": round(peak, 1)}, peak)  # if it is cut
-        peak = max(peak, us.ask("peak"))  # of two, in case something else ran during one
+            write(path, results, known, peak)  # if it is cut
+        peak = max(peak, self.us.ask("peak"))  # of two, in case something else ran during one
         known |= {"peak_gflops": round(peak, 1)}
+        _summarise(path, results, known, peak)
+
+
+def _summarise(path: Path, results: Sequence[Result], known: dict[str, Any], peak: float) -> None:
     ratios = [percentile(r.ratios, 50) for r in results]
     print(f"geometric mean {statistics.geometric_mean(ratios):.2f}, least {min(ratios):.2f}, of {len(ratios)} cases")
-    draw(options.output / name, write(options.output / name, results, known, peak), known)
+    draw(path, write(path, results, known, peak), known)
 
 
 def choose(name: str, cases: Sequence[Case]) -> tuple[list[Case], argparse.Namespace]:
-    """Read the command line of a benchmark, and set what it says for the processes to come."""
-    parser = argparse.ArgumentParser(description=f"deepgpu against PyTorch: {name}")
+    """Read the command line of a benchmark; exit if it chooses no case."""
+    parser = argument_parser(f"deepgpu against PyTorch: {name}")
+    options = parser.parse_args()
+    chosen = of(cases, options)
+    if not chosen and options.quick and any(options.filter in c.name for c in cases):
+        print(f"{name}: no quick case")
+        sys.exit()
+    if not chosen:
+        parser.error(f"--filter {options.filter!r} matches none of: {', '.join(c.name for c in cases)}")
+    prepare(options)
+    return chosen, options
+
+
+def argument_parser(
+    description: str | None, parents: Sequence[argparse.ArgumentParser] = ()
+) -> argparse.ArgumentParser:
+    """What every benchmark is told."""
+    parser = argparse.ArgumentParser(description=description, parents=parents)
     parser.add_argument("--quick", action="store_true", help="only the quick cases")
     parser.add_argument("--filter", default="", help="only cases whose name contains this")
     parser.add_argument("--rounds", type=int, help="turns of each side (default 3 to 9, by their time)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of each side (default: all cores)")
     parser.add_argument("--avx2", action="store_true", help="let both sides use AVX2 code on an AVX-512 machine")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
-    options = parser.parse_args()
-    chosen = [c for c in cases if options.filter in c.name and (c.quick or not options.quick)]
-    if not chosen and options.quick and any(options.filter in c.name for c in cases):
-        print(f"{name}: no quick case")
-        sys.exit()
-    if not chosen:
-        parser.error(f"--filter {options.filter!r} matches none of: {', '.join(c.name for c in cases)}")
+    return parser
+
+
+def of(cases: Sequence[Case], options: argparse.Namespace) -> list[Case]:
+    """Those that the options choose."""
+    return [c for c in cases if options.filter in c.name and (c.quick or not options.quick)]
+
+
+def prepare(options: argparse.Namespace) -> None:
+    """Set what the options say for the processes to come."""
     _set_environment(options.threads, options.avx2)
     options.output.mkdir(parents=True, exist_ok=True)
-    return chosen, options
-
-
-def measure(case: Case, us: Turns, them: Turns, rounds: int | None = None) -> Result:
-    """Time one case in turns: so many, by default what :data:`ROUNDS` and :data:`SECONDS` say."""
-    result = Result(case)
-    for side in (us, them):
-        side.ask("prepare", case.arguments)
-    begin = time.monotonic()
-    for done in range(rounds or ROUNDS.stop - 1):
-        if rounds is None and done >= ROUNDS.start and time.monotonic() - begin > SECONDS:
-            break
-        for side, times in ((us, result.ours), (them, result.theirs)):
-            time.sleep(PAUSE)
-            times.append(side.ask("turn"))
-    return result
 
 
 class Turns:
     """A process of one side, which waits until it is asked for something."""
 
-    def __init__(self, name: str, side: Side, threads: int) -> None:
+    def __init__(self, name: str, threads: int) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(name, side, threads, theirs), daemon=True)
+        self._process = context.Process(target=_serve, args=(name, threads, theirs), daemon=True)
         self._process.start()
         theirs.close()
 
     def ask(self, what: str, *arguments: Any) -> Any:
+        self.send(what, *arguments)
+        return self.answer()
+
+    def send(self, what: str, *arguments: Any) -> None:
         self._pipe.send((what, arguments))
+
+    def answer(self) -> Any:
         return self._pipe.recv()
 
-    def __enter__(self) -> Turns:
-        return self
-
-    def __exit__(self, *_: Any) -> None:
+    def close(self) -> None:
         self._pipe.close()
         self._process.join()
 
 
-def _serve(name: str, side: Side, threads: int, pipe: Any) -> None:
+def _environments(us: Turns, them: Turns) -> dict[str, Any]:
+    """What the results depend on; both sides import their libraries meanwhile."""
+    for side in (us, them):
+        side.send("environment")
+    return us.answer() | them.answer()
+
+
+def _serve(name: str, threads: int, pipe: Any) -> None:
     """The loop of a side's process: answer until the pipe is closed."""
     if name == "torch":
         import torch
@@ -202,7 +256,11 @@ def _serve(name: str, side: Side, threads: int, pipe: Any) -> None:
 
             answer = peak(threads)
         elif what == "prepare":
-            made = side(*arguments[0])
+            variants = []  # what they hold is free for the next
+            if name == "torch":
+                torch.set_grad_enabled(True)  # a case may turn it off for itself
+            side, of_case = arguments
+            made = side(*of_case)
             variants = list(made.values()) if isinstance(made, dict) else [made]
             for call in variants:
                 call()
@@ -256,7 +314,7 @@ def environment(name: str, threads: int) -> dict[str, Any]:
     from deepgpu.kernels.jit.vector import LANES
 
     return {
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "date": _now(),
         "cpu": _cpu(),
         "lanes": LANES,
         "threads": threads,
@@ -265,6 +323,10 @@ def environment(name: str, threads: int) -> dict[str, Any]:
         "numba": numba.__version__,
         "llvmlite": llvmlite.__version__,
     }
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _cpu() -> str:
