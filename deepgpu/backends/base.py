@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -88,6 +88,19 @@ class Normalisation(Unfinished):
         Left open for :meth:`Backend.batch_norm_backward` to do; None where this device cannot.
         """
         return None
+
+
+class LstmTrace(NamedTuple):
+    """What backward needs of the steps of an LSTM layer; a row is a sequence at a step."""
+
+    gates: Array
+    """``(rows, 4 H)``: the sums of the gates; some devices have longer rows."""
+
+    cells: Array
+    """``(rows, H)``: the new cells."""
+
+    before: Array
+    """``(rows, H)``: the states before the step."""
 
 
 class Backend(ABC):
@@ -388,6 +401,52 @@ class Backend(ABC):
     @abstractmethod
     def lstm_gates_backward(self, gh: Array, gc: Array, gates: Array, c: Array, new: Array) -> tuple[Array, Array]:
         """Gradients of the gates' sums and of the cell, from those of ``h`` and of the new cell, which is ``new``."""
+
+    def has_lstm(self, dtype: Any) -> bool:
+        """Whether :meth:`lstm` serves arrays of this dtype. Elsewhere a layer goes step by step."""
+        return False
+
+    def lstm(
+        self,
+        x: Array,
+        w: Array,
+        bias: Array | None,
+        recurrent: Array,
+        h: Array,
+        c: Array,
+        sizes: tuple[int, ...],
+        reverse: bool,
+    ) -> tuple[Array, Array, Array, LstmTrace]:
+        """All steps of an LSTM layer: the outputs, the last states ``h`` and ``c``, and what backward needs.
+
+        Parameters
+        ----------
+        x
+            ``(sum of sizes, K)``: the rows of step 0, of step 1, ...
+        w, bias, recurrent
+            ``(4 H, K)``, ``(4 H,)`` and ``(4 H, H)``
+        h, c
+            ``(B, H)``, the states before the first step.
+        sizes
+            The rows of each step: B of the first, and never more than of the step before.
+        reverse
+            From the last step to the first.
+        """
+        raise NotImplementedError
+
+    def lstm_backward(
+        self,
+        gy: Array,
+        gh: Array,
+        gc: Array,
+        recurrent: Array,
+        c: Array,
+        trace: LstmTrace,
+        sizes: tuple[int, ...],
+        reverse: bool,
+    ) -> tuple[Array, Array, Array]:
+        """Gradients of the gates' sums ``(rows, 4 H)`` and of the first states, from those of what came out."""
+        raise NotImplementedError
 
     @abstractmethod
     def gru_gates(self, x: Array, hidden: Array, h: Array) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from deepgpu.backends.base import Array, Convolution, Normalisation, Pair
+from deepgpu.backends.base import Array, Convolution, LstmTrace, Normalisation, Pair
 from deepgpu.backends.composed import ComposedBackend
 from deepgpu.backends.cpu import (
     accumulate,
@@ -18,6 +18,7 @@ from deepgpu.backends.cpu import (
     erf,
     gated,
     gemm,
+    lstm,
     optim,
     pool,
     reduction,
@@ -180,6 +181,15 @@ class CPUBackend(ComposedBackend):
         self, g: Array, x: Array, norms: Array, labels: Array, weight: Array | None, smoothing: float
     ) -> Array:
         return cross_entropy.cross_entropy_backward(g, x, norms, labels, weight, smoothing)
+
+    def has_lstm(self, dtype: Any) -> bool:
+        return dtype == np.float32
+
+    def lstm(self, *arguments: Any) -> tuple[Array, Array, Array, LstmTrace]:
+        return lstm.forward(*arguments)
+
+    def lstm_backward(self, *arguments: Any) -> tuple[Array, Array, Array]:
+        return lstm.backward(*arguments)
 
     def lstm_gates(self, gates: Array, c: Array) -> tuple[Array, Array]:
         return rnn.lstm_gates(gates, c)

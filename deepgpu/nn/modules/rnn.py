@@ -14,6 +14,7 @@ from deepgpu.nn.parameter import Parameter
 from deepgpu.nn.utils.rnn import PackedSequence
 from deepgpu.ops.creation import empty
 from deepgpu.ops.joining import cat, stack
+from deepgpu.ops.lstm import lstm
 from deepgpu.ops.recurrent import Cell, State, gru_cell, lstm_cell, recur, rnn_cell
 from deepgpu.tensor import Tensor
 
@@ -129,16 +130,24 @@ class RNNBase(Module):
     def flatten_parameters(self) -> None:
         """For PyTorch's sake: the parameters need no common memory here."""
 
-    def _cell(self, suffix: str) -> tuple[Cell, Tensor | None]:
-        """A layer's cell, and the bias that is added to the input's product for all steps at once."""
-        bias_ih, bias_hh = (getattr(self, f"{b}{suffix}") if self.bias else None for b in ("bias_ih", "bias_hh"))
-        weight = getattr(self, f"weight_hh{suffix}")
+    def _direction(
+        self, rows: Tensor, suffix: str, sizes: list[int], state: State, reverse: bool
+    ) -> tuple[Tensor, State]:
+        """One layer in one direction; all biases that can be are added to the input's product."""
+        w, recurrent = (getattr(self, f"{name}{suffix}") for name in ("weight_ih", "weight_hh"))
+        bias, bias_hh = (getattr(self, f"{b}{suffix}") if self.bias else None for b in ("bias_ih", "bias_hh"))
         if self.mode == "GRU":
-            return gru_cell(weight, bias_hh), bias_ih
-        bias = None if bias_ih is None else bias_ih + bias_hh
-        if self.mode == "LSTM":
-            return lstm_cell(weight, None, getattr(self, f"weight_hr{suffix}") if self.proj_size else None), bias
-        return rnn_cell(weight, None, self.mode[4:].lower()), bias
+            return recur(gru_cell(recurrent, bias_hh), F.linear(rows, w, bias), sizes, state, reverse)
+        if bias is not None:
+            bias = bias + bias_hh
+        if self.mode == "LSTM" and not self.proj_size:
+            return lstm(rows, w, bias, recurrent, state, sizes, reverse)
+        cell = (
+            lstm_cell(recurrent, None, getattr(self, f"weight_hr{suffix}"))
+            if self.mode == "LSTM"
+            else rnn_cell(recurrent, None, self.mode[4:].lower())
+        )
+        return recur(cell, F.linear(rows, w, bias), sizes, state, reverse)
 
     def _run(self, rows: Tensor, sizes: list[int], states: list[Tensor]) -> tuple[Tensor, State]:
         """All layers over the rows of a sequence (see :mod:`deepgpu.ops.recurrent`)."""
@@ -148,9 +157,8 @@ class RNNBase(Module):
             outputs = []
             for direction in range(self._directions):
                 i = layer * self._directions + direction
-                cell, bias = self._cell(suffixes[i])
-                x = F.linear(rows, getattr(self, f"weight_ih{suffixes[i]}"), bias)
-                made, final = recur(cell, x, sizes, tuple([s[i] for s in states]), direction == 1)
+                state = tuple([s[i] for s in states])
+                made, final = self._direction(rows, suffixes[i], sizes, state, direction == 1)
                 outputs.append(made)
                 finals.append(final)
             rows = cat(outputs, 1) if len(outputs) > 1 else outputs[0]
