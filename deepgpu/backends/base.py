@@ -90,17 +90,20 @@ class Normalisation(Unfinished):
         return None
 
 
-class LstmTrace(NamedTuple):
-    """What backward needs of the steps of an LSTM layer; a row is a sequence at a step."""
+class RecurrenceTrace(NamedTuple):
+    """What backward needs of the steps of a recurrent layer; a row is a sequence at a step."""
 
-    gates: Array
-    """``(rows, 4 H)``: the sums of the gates; some devices have longer rows."""
-
-    cells: Array
-    """``(rows, H)``: the new cells."""
+    outputs: Array
+    """``(rows, H)``"""
 
     before: Array
     """``(rows, H)``: the states before the step."""
+
+    gates: Array
+    """``(rows, G H)``, or longer rows: the gates of the LSTM and the GRU."""
+
+    other: Array | None = None
+    """``(rows, ...)``: the LSTM's cells, the GRU's products of the state."""
 
 
 class Backend(ABC):
@@ -402,31 +405,36 @@ class Backend(ABC):
     def lstm_gates_backward(self, gh: Array, gc: Array, gates: Array, c: Array, new: Array) -> tuple[Array, Array]:
         """Gradients of the gates' sums and of the cell, from those of ``h`` and of the new cell, which is ``new``."""
 
-    def has_lstm(self, dtype: Any) -> bool:
-        """Whether :meth:`lstm` serves arrays of this dtype. Elsewhere a layer goes step by step."""
+    def has_recurrence(self, dtype: Any) -> bool:
+        """Whether :meth:`recurrence` serves arrays of this dtype. Elsewhere a layer goes step by step."""
         return False
 
-    def lstm(
+    def recurrence(
         self,
+        kind: str,
         x: Array,
         w: Array,
         bias: Array | None,
         recurrent: Array,
-        h: Array,
-        c: Array,
+        recurrent_bias: Array | None,
+        first: tuple[Array, ...],
         sizes: tuple[int, ...],
         reverse: bool,
-    ) -> tuple[Array, Array, Array, LstmTrace]:
-        """All steps of an LSTM layer: the outputs, the last states ``h`` and ``c``, and what backward needs.
+    ) -> tuple[Array, tuple[Array, ...], RecurrenceTrace]:
+        """All steps of a recurrent layer: the outputs, the last states, and what backward needs.
 
         Parameters
         ----------
+        kind
+            ``"tanh"``, ``"relu"``, ``"lstm"`` or ``"gru"``, with G = 1, 1, 4 or 3 gates
         x
             ``(sum of sizes, K)``: the rows of step 0, of step 1, ...
-        w, bias, recurrent
-            ``(4 H, K)``, ``(4 H,)`` and ``(4 H, H)``
-        h, c
-            ``(B, H)``, the states before the first step.
+        w, bias
+            ``(G H, K)`` and ``(G H,)``
+        recurrent, recurrent_bias
+            ``(G H, H)`` and ``(G H,)``; the latter for the GRU only
+        first
+            The states before the first step, ``(B, H)`` each: ``h``, and the LSTM's ``c``.
         sizes
             The rows of each step: B of the first, and never more than of the step before.
         reverse
@@ -434,18 +442,18 @@ class Backend(ABC):
         """
         raise NotImplementedError
 
-    def lstm_backward(
+    def recurrence_backward(
         self,
+        kind: str,
         gy: Array,
-        gh: Array,
-        gc: Array,
+        glast: tuple[Array, ...],
         recurrent: Array,
-        c: Array,
-        trace: LstmTrace,
+        first: tuple[Array, ...],
+        trace: RecurrenceTrace,
         sizes: tuple[int, ...],
         reverse: bool,
-    ) -> tuple[Array, Array, Array]:
-        """Gradients of the gates' sums ``(rows, 4 H)`` and of the first states, from those of what came out."""
+    ) -> tuple[Array, Array, tuple[Array, ...]]:
+        """Gradients of the input's products, of the state's products, both ``(rows, G H)``, and of the first states."""
         raise NotImplementedError
 
     @abstractmethod

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from deepgpu.backends.base import Array, Convolution, LstmTrace, Normalisation, Pair
+from deepgpu.backends.base import Array, Convolution, Normalisation, Pair, RecurrenceTrace
 from deepgpu.backends.composed import ComposedBackend
 from deepgpu.backends.cpu import (
     accumulate,
@@ -18,9 +18,9 @@ from deepgpu.backends.cpu import (
     erf,
     gated,
     gemm,
-    lstm,
     optim,
     pool,
+    recurrence,
     reduction,
     rnn,
     softmax,
@@ -182,14 +182,14 @@ class CPUBackend(ComposedBackend):
     ) -> Array:
         return cross_entropy.cross_entropy_backward(g, x, norms, labels, weight, smoothing)
 
-    def has_lstm(self, dtype: Any) -> bool:
+    def has_recurrence(self, dtype: Any) -> bool:
         return dtype == np.float32
 
-    def lstm(self, *arguments: Any) -> tuple[Array, Array, Array, LstmTrace]:
-        return lstm.forward(*arguments)
+    def recurrence(self, *arguments: Any) -> tuple[Array, tuple[Array, ...], RecurrenceTrace]:
+        return recurrence.forward(*arguments)
 
-    def lstm_backward(self, *arguments: Any) -> tuple[Array, Array, Array]:
-        return lstm.backward(*arguments)
+    def recurrence_backward(self, *arguments: Any) -> tuple[Array, Array, tuple[Array, ...]]:
+        return recurrence.backward(*arguments)
 
     def lstm_gates(self, gates: Array, c: Array) -> tuple[Array, Array]:
         return rnn.lstm_gates(gates, c)

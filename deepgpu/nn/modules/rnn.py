@@ -14,7 +14,7 @@ from deepgpu.nn.parameter import Parameter
 from deepgpu.nn.utils.rnn import PackedSequence
 from deepgpu.ops.creation import empty
 from deepgpu.ops.joining import cat, stack
-from deepgpu.ops.lstm import lstm
+from deepgpu.ops.recurrence import recurrence
 from deepgpu.ops.recurrent import Cell, State, gru_cell, lstm_cell, recur, rnn_cell
 from deepgpu.tensor import Tensor
 
@@ -133,21 +133,16 @@ class RNNBase(Module):
     def _direction(
         self, rows: Tensor, suffix: str, sizes: list[int], state: State, reverse: bool
     ) -> tuple[Tensor, State]:
-        """One layer in one direction; all biases that can be are added to the input's product."""
+        """One layer in one direction."""
         w, recurrent = (getattr(self, f"{name}{suffix}") for name in ("weight_ih", "weight_hh"))
-        bias, bias_hh = (getattr(self, f"{b}{suffix}") if self.bias else None for b in ("bias_ih", "bias_hh"))
-        if self.mode == "GRU":
-            return recur(gru_cell(recurrent, bias_hh), F.linear(rows, w, bias), sizes, state, reverse)
-        if bias is not None:
-            bias = bias + bias_hh
-        if self.mode == "LSTM" and not self.proj_size:
-            return lstm(rows, w, bias, recurrent, state, sizes, reverse)
-        cell = (
-            lstm_cell(recurrent, None, getattr(self, f"weight_hr{suffix}"))
-            if self.mode == "LSTM"
-            else rnn_cell(recurrent, None, self.mode[4:].lower())
-        )
-        return recur(cell, F.linear(rows, w, bias), sizes, state, reverse)
+        bias, recurrent_bias = (getattr(self, f"{b}{suffix}") if self.bias else None for b in ("bias_ih", "bias_hh"))
+        kind = self.mode.removeprefix("RNN_").lower()
+        if kind != "gru" and bias is not None:  # the GRU's reset multiplies the state's product with its bias
+            bias, recurrent_bias = bias + recurrent_bias, None
+        if self.proj_size:
+            cell = lstm_cell(recurrent, None, getattr(self, f"weight_hr{suffix}"))
+            return recur(cell, F.linear(rows, w, bias), sizes, state, reverse)
+        return recurrence(kind, rows, w, bias, recurrent, recurrent_bias, state, sizes, reverse)
 
     def _run(self, rows: Tensor, sizes: list[int], states: list[Tensor]) -> tuple[Tensor, State]:
         """All layers over the rows of a sequence (see :mod:`deepgpu.ops.recurrent`)."""
