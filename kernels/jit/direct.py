@@ -90,7 +90,8 @@ def _product(worker, p, ending, windows, pieces, chunks, starts):
     items = (p.pixels + p.block - 1) // p.block * shares
     whole = p.y_stride_h * p.y_stride_w == 1 and windows.rows == p.y_height and windows.columns == p.y_width
     direct = whole and not p.streams  # sums are made in y itself, but for those of a panel that is not whole
-    past = int(p.streams and not ending.wanted and not ending.slots)  # the last sums go past the caches
+    ends = ending.wanted and not ending.residual  # whole panels are finished in registers
+    past = p.streams and not ending.slots and (ends or not ending.wanted)  # the last sums go past the caches
     following = take(p.counter)
     while following < items:
         item, following = following, take(p.counter)
@@ -100,7 +101,7 @@ def _product(worker, p, ending, windows, pieces, chunks, starts):
             some = pieces[chunks[chunk] : chunks[chunk + 1]]
             length = starts[chunk + 1] - starts[chunk]
             runs = some.shape[0] if p.patch_row else 1
-            last = past and chunk + 2 == chunks.size
+            last = chunk + 2 == chunks.size
             if not p.gathered:
                 a, a_row = windows.image + 4 * (first * windows.pixel + some[0, 3]), windows.pixel
             elif p.patch_row:
@@ -116,7 +117,7 @@ def _product(worker, p, ending, windows, pieces, chunks, starts):
                 if direct and whole_panel:
                     c, c_row = p.y + 4 * (first * p.y_pixel + panel * WIDTH), p.y_pixel
                 start, start_row = (p.bias + 4 * panel * WIDTH, 0) if chunk == 0 else (c, c_row)
-                if last and whole_panel:
+                if last and past and whole_panel:
                     c, c_row = p.y + 4 * (first * p.y_pixel + panel * WIDTH), p.y_pixel
                 ahead, ahead_tile = b + 4 * starts[-1] * WIDTH, 0  # the next panel
                 if panel + 1 == panel_1:
@@ -141,19 +142,27 @@ def _product(worker, p, ending, windows, pieces, chunks, starts):
                         length // runs,
                         ahead,
                         ahead_tile,
-                        int(last and whole_panel),
+                        int(last and past and whole_panel),
                         int(p.channels - panel * WIDTH <= LANES),
+                        int(last and ends and whole_panel),
+                        ending.factors + 4 * (p.channel + panel * WIDTH),
+                        ending.factors_row,
+                        ending.limits,
                     )
                     part += 4 * runs * p.patch_row
                     done += line
         channel, end = panel_0 * WIDTH, min(panel_1 * WIDTH, p.channels)
-        begin = max(channel, p.channels // WIDTH * WIDTH) if direct or past else channel  # what is aside
+        rest = max(channel, p.channels // WIDTH * WIDTH)  # the channels of a panel that is not whole
+        begin = rest if direct or past else channel  # what is aside
         place, row = p.y + 4 * (first * p.y_pixel + channel), p.y_pixel
         if begin < end and not p.streams:
             _put(aside + 4 * begin, aside_row, p, windows, first, count, begin, end - begin)
         if ending.wanted or ending.slots:  # only where the pixels of a block are neighbours: in fprop
-            values, values_row = (aside + 4 * channel, aside_row) if p.streams else (place, row)
-            finish(ending, values, values_row, place, row, p.channel + channel, end - channel, count, item // shares, 0)
+            since = rest if ends else channel
+            to = place + 4 * (since - channel)
+            values, values_row = (aside + 4 * since, aside_row) if p.streams else (to, row)
+            if since < end:
+                finish(ending, values, values_row, to, row, p.channel + since, end - since, count, item // shares, 0)
         if p.streams:
             if begin < end:
                 to = place + 4 * (begin - channel)

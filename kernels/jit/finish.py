@@ -78,6 +78,22 @@ def finish_of(y: Array, epilogue: Epilogue | Moments | None, blocks: int = 0) ->
     return Finish(1, address(y), other, address(factors), factors.shape[1], address(limits), 0, 0)
 
 
+def finishing(
+    factors: Pointer, factors_row: Int, limits: Pointer, mask: Any = None
+) -> Callable[[Vec, Vec | None], Vec]:
+    """The last steps of a vector of channels: a function of a value, and of what is to be added to it."""
+    centre, scale, shift = [(factors + factors_row * i).load(mask) for i in range(3)]
+    low, high = limits.broadcast(), (limits + 1).broadcast()
+
+    def finished(value: Vec, other: Vec | None = None) -> Vec:
+        value = (value - centre) * scale + shift
+        if other is not None:
+            value = value + other
+        return value.at_least(low).at_most(high)
+
+    return finished
+
+
 ROWS = 4
 """Rows that are finished together, so that factors are loaded once for all of them."""
 
@@ -97,20 +113,17 @@ def _finish_rows(
     rows: Int,
 ) -> None:
     """``rows`` rows of ``length`` floats; those of `residual` are added if `adds` is 1."""
-    low, high = limits.broadcast(), (limits + 1).broadcast()
     whole = length.quotient(LANES)
     rest = length - whole * LANES
     mask = emit.mask(rest)
 
     def some_rows(number: int, add: bool, first: Int) -> None:
         def vector(c: Int, mask: Any) -> None:
-            centre, scale, shift = [(factors + factors_row * i + c).load(mask) for i in range(3)]
+            finished = finishing(factors + c, factors_row, limits, mask)
             for r in range(number):
                 place = y + y_row * (first + r) + c
-                value: Vec = (place.load(mask) - centre) * scale + shift
-                if add:
-                    value = value + (residual + residual_row * (first + r) + c).load(mask)
-                place.store(value.at_least(low).at_most(high), mask)
+                other = (residual + residual_row * (first + r) + c).load(mask) if add else None
+                place.store(finished(place.load(mask), other), mask)
 
         def turn(i: Int, _: list) -> list:
             vector(i * LANES, None)

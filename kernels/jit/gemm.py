@@ -27,6 +27,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .compile import kernel
+from .finish import finishing
 from .rows import clear_rows, copy_rows, copy_rows_exactly
 from .vector import LANES, LINE, Emitter, Int, Pointer, Vec, transposed, vector_kernel
 
@@ -61,6 +62,10 @@ class _Operands(NamedTuple):
     a_piece: Int | None = None
     streams: Int | None = None  # whether C is written past the caches
     half: Int | None = None  # whether C has only the panel's first vector
+    ends: Int | None = None  # whether C is finished: normalised by `factors`, and within `limits`
+    factors: Pointer | None = None  # three rows of the panel's columns
+    factors_row: Int | None = None
+    limits: Pointer | None = None
     far: bool = False  # C is not expected in L2: its lines are asked for before the sums are made
     steps: int = 1  # in a turn of the loop
 
@@ -102,14 +107,25 @@ def _tile(emit: Emitter, rows: int, width: int, o: _Operands, fetch: Callable[[P
     totals = [(o.start + o.start_row * r + j).load() + total for (r, j), total in zip(places, sums, strict=True)]
     targets = [o.c + o.c_row * r + j for r, j in places]
 
-    def write(store: Callable[[Pointer, Vec], None]) -> None:
-        for target, total in zip(targets, totals, strict=True):
-            store(target, total)
+    def write(last: Callable[[int], Callable[[Vec], Vec]], store: Callable[[Pointer, Vec], None]) -> None:
+        for j in vectors:
+            finished = last(j)
+            for (_, column), target, total in zip(places, targets, totals, strict=True):
+                if column == j:
+                    store(target, finished(total))
 
-    if o.streams is None:
-        write(Pointer.store)
+    def put(last: Callable[[int], Callable[[Vec], Vec]]) -> None:
+        if o.streams is None:
+            write(last, Pointer.store)
+        else:
+            cases = {0: lambda: write(last, Pointer.store), 1: lambda: write(last, Pointer.stream)}
+            emit.choose(o.streams, cases)
+
+    if o.ends is None:
+        put(lambda _: lambda total: total)
     else:
-        emit.choose(o.streams, {0: lambda: write(Pointer.store), 1: lambda: write(Pointer.stream)})
+        ending = lambda j: finishing(o.factors + j, o.factors_row, o.limits)  # noqa: E731
+        emit.choose(o.ends, {0: lambda: put(lambda _: lambda total: total), 1: lambda: put(ending)})
 
 
 def _panel(emit: Emitter, rows: Int, o: _Operands, fetch: Callable[[Int], Callable[[Pointer, Int], None]]) -> None:
@@ -206,15 +222,22 @@ def multiply_windows(
     ahead_tile: Int,
     streams: Int,
     half: Int,
+    ends: Int,
+    factors: Pointer,
+    factors_row: Int,
+    limits: Pointer,
 ) -> None:
     """As :func:`multiply`, but a row of A is ``pieces`` runs of ``length`` floats, ``a_piece`` apart.
 
     With ``streams`` 1, C is written past the caches as by :func:`.rows.stream_rows`; with ``half`` 1, it has only
-    the first ``LANES`` columns of the panel.
+    the first ``LANES`` columns of the panel. With ``ends`` 1, each sum is finished as by :func:`.finish.finish` while
+    it is in a register.
     """
     one, width = emit.int(1), emit.int(WIDTH)
     operands = _Operands(
-        a, a_row, one, b, width, c, c_row, start, start_row, length, pieces, a_piece, streams, half, far=True
+        *(a, a_row, one, b, width, c, c_row, start, start_row, length, pieces, a_piece, streams, half),
+        *(ends, factors, factors_row, limits),
+        far=True,
     )
 
     def fetch(tile: Int) -> Callable[[Pointer, Int], None]:

@@ -133,7 +133,25 @@ def _blocks(worker, p, at):
                 ahead = panel + 4 * WIDTH * panel_step if j + WIDTH < columns else panels
                 past, half = int(at.streams and j < inside), int(columns - j <= LANES)
                 multiply_windows(
-                    left, left_row, 0, 1, panel, c, c_row, start, start_row, rows, length, ahead, 0, past, half
+                    left,
+                    left_row,
+                    0,
+                    1,
+                    panel,
+                    c,
+                    c_row,
+                    start,
+                    start_row,
+                    rows,
+                    length,
+                    ahead,
+                    0,
+                    past,
+                    half,
+                    0,
+                    0,
+                    0,
+                    0,
                 )
         if inside < columns:
             c = at.c + 4 * ((matrix * p.m + m) * p.n + n + inside)
