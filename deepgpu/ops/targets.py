@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import numpy as np
+
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
 from deepgpu.backends.cuda import graphs
@@ -144,14 +146,16 @@ def checked_targets(
     xp = input._backend.xp
     labels = target._data.astype(dtypes.int64.numpy)  # a copy: the user's may change before backward
     labels = labels.reshape(()) if len(shape) == 1 else labels
-    ignored: Any = labels == ignore_index
+    ignored: Any = None
     captured = graphs.capturing()  # then nobody can look at the labels
-    if captured or ignored.any():
-        labels = xp.where(ignored, 0, labels)
-    else:
-        ignored = None
-    if not captured:
-        check_labels(name, target, labels, ignored, classes, f"(or `ignore_index` {ignore_index})", IndexError)
+    if captured or 0 <= ignore_index < classes or xp.count_nonzero(labels.view(np.uint64) >= classes):
+        ignored = labels == ignore_index  # a negative label is a large number without a sign
+        if captured or ignored.any():
+            labels = xp.where(ignored, 0, labels)
+        else:
+            ignored = None
+        if not captured:
+            check_labels(name, target, labels, ignored, classes, f"(or `ignore_index` {ignore_index})", IndexError)
     return Targets(xp, input._data, labels, ignored, None if weight is None else weight._data, smoothing, reduction)
 
 
