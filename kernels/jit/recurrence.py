@@ -76,16 +76,26 @@ def _multiply(rows, length, packed, sums, width, start, start_row, count):
         multiply(rows, length, panel, sums + 4 * j, width, start + 4 * j, start_row, count, length, ahead, 0)
 
 
+@kernel
+def _group(part, parts, batch):
+    """A task's sequences: the first, and the one behind the last."""
+    return batch * part // parts, batch * (part + 1) // parts
+
+
+@kernel
+def _rows(steps, step, begin, end):
+    """Where the rows of some sequences begin at a step, and how many have not ended."""
+    return steps[step, 0] + begin, max(0, min(steps[step, 1], end) - begin)
+
+
 @parallel_for(fastmath=FUSED)
 def rnn_forward(part, parts, steps, packed, sums, h, state, is_tanh):
     """``h = tanh(sum)``, or with ReLU. ``sums (rows, H or more)`` come as products of the input."""
     batch, n = state.shape
-    begin, end = batch * part // parts, batch * (part + 1) // parts
+    begin, end = _group(part, parts, batch)
     width = sums.shape[1]
     for step in range(steps.shape[0]):
-        first, count = steps[step, 0] + begin, min(steps[step, 1], end) - begin
-        if count <= 0:
-            continue
+        first, count = _rows(steps, step, begin, end)
         place = sums[first:].ctypes.data
         _multiply(state[begin:].ctypes.data, n, packed, place, width, place, width, count)
         for r in range(count):
@@ -103,11 +113,9 @@ def rnn_backward(part, parts, steps, packed, gh, h, gsums, state, is_tanh):
     """Gradients of the sums, from those of the outputs ``h``."""
     batch, width = state.shape
     n = gh.shape[1]
-    begin, end = batch * part // parts, batch * (part + 1) // parts
+    begin, end = _group(part, parts, batch)
     for step in range(steps.shape[0] - 1, -1, -1):
-        first, count = steps[step, 0] + begin, min(steps[step, 1], end) - begin
-        if count <= 0:
-            continue
+        first, count = _rows(steps, step, begin, end)
         for r in range(count):
             y, d, da, of_state = h[first + r], gh[first + r], gsums[first + r], state[begin + r]
             for j in range(n):
@@ -125,12 +133,10 @@ def lstm_forward(part, parts, steps, packed, gates, h, c, state, cells):
     ``gates (rows, 4 H or more)`` come as products of the input and become the gates i, f, g, o.
     """
     batch, n = state.shape
-    begin, end = batch * part // parts, batch * (part + 1) // parts
+    begin, end = _group(part, parts, batch)
     width = gates.shape[1]
     for step in range(steps.shape[0]):
-        first, count = steps[step, 0] + begin, min(steps[step, 1], end) - begin
-        if count <= 0:
-            continue
+        first, count = _rows(steps, step, begin, end)
         place = gates[first:].ctypes.data
         _multiply(state[begin:].ctypes.data, n, packed, place, width, place, width, count)
         for r in range(count):
@@ -148,12 +154,10 @@ def lstm_forward(part, parts, steps, packed, gates, h, c, state, cells):
 def lstm_backward(part, parts, steps, before, packed, gh, gates, c, first_c, gsums, state, gc):
     """Gradients of the gates' sums; those of the cells, last ones in and first ones out, are in ``gc (B, H)``."""
     batch, n = gc.shape
-    begin, end = batch * part // parts, batch * (part + 1) // parts
+    begin, end = _group(part, parts, batch)
     width = state.shape[1]
     for step in range(steps.shape[0] - 1, -1, -1):
-        first, count = steps[step, 0] + begin, min(steps[step, 1], end) - begin
-        if count <= 0:
-            continue
+        first, count = _rows(steps, step, begin, end)
         for r in range(count):
             a, after, dh, da = gates[first + r], c[first + r], gh[first + r], gsums[first + r]
             of_state, of_cell, row = state[begin + r], gc[begin + r], before[first + r]
@@ -179,12 +183,10 @@ def gru_forward(part, parts, steps, packed, bias, gates, hidden, h, state):
     ``hidden (rows, 3 H or more)`` becomes the state's products with ``bias``, whole panels wide.
     """
     batch, n = state.shape
-    begin, end = batch * part // parts, batch * (part + 1) // parts
+    begin, end = _group(part, parts, batch)
     width = hidden.shape[1]
     for step in range(steps.shape[0]):
-        first, count = steps[step, 0] + begin, min(steps[step, 1], end) - begin
-        if count <= 0:
-            continue
+        first, count = _rows(steps, step, begin, end)
         place = hidden[first:].ctypes.data
         _multiply(state[begin:].ctypes.data, n, packed, place, width, bias.ctypes.data, 0, count)
         for r in range(count):
@@ -201,11 +203,9 @@ def gru_backward(part, parts, steps, before, packed, gh, gates, hidden, h, first
     """Gradients of both sums of the gates; ``h`` are the outputs."""
     batch, width = state.shape
     n = gh.shape[1]
-    begin, end = batch * part // parts, batch * (part + 1) // parts
+    begin, end = _group(part, parts, batch)
     for step in range(steps.shape[0] - 1, -1, -1):
-        first, count = steps[step, 0] + begin, min(steps[step, 1], end) - begin
-        if count <= 0:
-            continue
+        first, count = _rows(steps, step, begin, end)
         for r in range(count):
             a, b, dh, da, db = gates[first + r], hidden[first + r], gh[first + r], gsums[first + r], ghidden[first + r]
             of_state, row = state[begin + r], before[first + r]
