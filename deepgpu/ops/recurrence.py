@@ -113,14 +113,15 @@ def recurrence(
     w, bias
         ``(G H, K)`` and ``(G H,)`` or None, for G gates.
     recurrent, recurrent_bias
-        ``(G H, H)`` and ``(G H,)`` or None; only the GRU's is not part of ``bias``.
+        ``(G H, H)`` and ``(G H,)`` or None; all but the GRU's had better be added to ``bias``.
     state
         ``(B, H)`` each: ``h``, and the LSTM's ``c``.
     """
     tensors = [t for t in (w, bias, recurrent, recurrent_bias, *state) if t is not None]
     alike = all(t._data.dtype == x._data.dtype and t._backend is x._backend for t in tensors)
     full = all(t._data.size for t in (x, *state))
-    if alike and full and not autocasting.active and x._backend.has_recurrence(x._data.dtype):
+    folded = kind == "gru" or recurrent_bias is None  # the kernels of the others take one bias
+    if alike and full and folded and not autocasting.active and x._backend.has_recurrence(x._data.dtype):
         y, *last = Recurrence(kind, sizes, reverse)(x, w, bias, recurrent, recurrent_bias, *state)
         return y, tuple(last)
     return recur(_cell(kind, recurrent, recurrent_bias), linear(x, w, bias), sizes, state, reverse)

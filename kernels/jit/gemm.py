@@ -124,8 +124,8 @@ def _tile(emit: Emitter, rows: int, width: int, o: _Operands, fetch: Callable[[P
     if o.ends is None:
         put(lambda _: lambda total: total)
     else:
-        ending = lambda j: finishing(o.factors + j, o.factors_row, o.limits)  # noqa: E731
-        emit.choose(o.ends, {0: lambda: put(lambda _: lambda total: total), 1: lambda: put(ending)})
+        cases = {0: lambda _: lambda total: total, 1: lambda j: finishing(o.factors + j, o.factors_row, o.limits)}
+        emit.choose(o.ends, {n: lambda last=last: put(last) for n, last in cases.items()})
 
 
 def _panel(emit: Emitter, rows: Int, o: _Operands, fetch: Callable[[Int], Callable[[Pointer, Int], None]]) -> None:

@@ -144,7 +144,7 @@ def test_as_step_by_step(kind, bias, rng):
     shapes = [(sum(sizes), width), (gates * hidden, width), (gates * hidden,), (gates * hidden, hidden)]
     shapes += [(gates * hidden,), *[(6, hidden)] * (2 if kind == "lstm" else 1)]
     x, w, b, recurrent, other, *state = (dg.tensor(rng.standard_normal(s).astype(np.float32) / 4) for s in shapes)
-    b, other = b if bias else None, other if bias and kind == "gru" else None
+    b, other = (b, other) if bias else (None, None)
     for reverse in (False, True):
         y, last = recurrence(kind, x, w, b, recurrent, other, tuple(state), sizes, reverse)
         product = dg.nn.functional.linear(x, w, b)
