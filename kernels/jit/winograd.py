@@ -160,14 +160,15 @@ def fprop(
 ) -> None:
     """Write ``x * w + bias`` into ``y``, and finish it."""
     w = _whole_vectors(w, 0)
-    weights = Weights(scheme_of(conv.stride, y.shape[1:3]), address(w), 9 * w.shape[1], 9, 0)
+    scheme = scheme_of(conv.stride, conv.padding, y.shape[1:3])
+    weights = Weights(scheme, address(w), 9 * w.shape[1], 9, 0)
     _convolve(x, w, weights, bias, epilogue, y, conv.padding)
 
 
 def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
     """Write the gradient with respect to the input into ``gx``."""
     w = _whole_vectors(w, 1)
-    scheme, padding = scheme_of(conv.stride, gx.shape[1:3]), (2 - conv.padding[0], 2 - conv.padding[1])
+    scheme, padding = scheme_of(conv.stride, conv.padding, gx.shape[1:3]), (2 - conv.padding[0], 2 - conv.padding[1])
     if scheme == STRIDED:
         scheme, padding = STRIDED_BACK, (0, 0)
     _convolve(gy, w, Weights(scheme, address(w), 9, 9 * w.shape[1], 1), None, None, gx, padding)

@@ -15,7 +15,7 @@ from .compile import kernel
 from .finish import finish
 from .rows import ask_rows, copy_rows, copy_rows_exactly
 from .vector import LANES
-from .winograd_schemes import LARGEST, SCHEMES
+from .winograd_schemes import LARGEST, PAIRS, SCHEMES
 from .winograd_transforms import (
     gradient_tile_at_border,
     gradient_tile_inside,
@@ -45,7 +45,7 @@ class Tiles(NamedTuple):
     y_height: int
     y_width: int
     y_channels: int
-    first_h: int  # row and column of x where the first tile begins: minus the padding
+    first_h: int  # row and column of x where the first tile begins: minus the padding, mostly
     first_w: int
     across: int  # tiles in a row of tiles
     down: int  # rows of tiles in an image
@@ -57,6 +57,8 @@ def tiles_of(scheme: int, x: Array, y: Array, padding: tuple[int, int]) -> Tiles
     """The tiles of ``x (N, H, W, C)`` and of ``y (N, P, Q, K)``, to which it is convolved with this padding."""
     pixels, step, points, outputs, *_ = SCHEMES[scheme]
     down, across = -(-y.shape[1] // outputs), -(-y.shape[2] // outputs)
+    if scheme == PAIRS:
+        padding = 0, 0  # the zeros around the image are in the formulas
     nothing = zeros(max(x.shape[3], y.shape[3]) + LANES)
     return Tiles(
         *(scheme, points * points, pixels, step, outputs),

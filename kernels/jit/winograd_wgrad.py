@@ -148,7 +148,7 @@ def _add_parts(item, parts, total):
 
 def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
     """Write the gradient with respect to the weight into ``gw``."""
-    scheme = scheme_of(conv.stride, gy.shape[1:3])
+    scheme = scheme_of(conv.stride, conv.padding, gy.shape[1:3])
     workers, tiles = get_num_threads(), tiles_of(scheme, x, gy, conv.padding)
     c, k, points = x.shape[3], gy.shape[3], tiles.points
     padded = -(-k // LANES) * LANES

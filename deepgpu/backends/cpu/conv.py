@@ -89,7 +89,7 @@ def _algorithm(
         return forced
     if serves["winograd"] and min(channels, filters) >= 16:  # below, the transforms cost more than they save
         size = _geometry(stride, padding, dilation, groups).output_size(x_shape[2:], w_shape[2:])
-        if _module("winograd").saving(tuple(stride), size) > WORTH:
+        if _module("winograd").saving(tuple(stride), tuple(padding), size) > WORTH:
             return "winograd"
     return "depthwise" if serves["depthwise"] else "direct"
 
