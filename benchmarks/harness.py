@@ -299,6 +299,7 @@ def _set_environment(threads: int, avx2: bool) -> None:
         os.environ["ATEN_CPU_CAPABILITY"] = "avx2"
         os.environ["MKL_ENABLE_INSTRUCTIONS"] = "AVX2"
     repository = str(Path(__file__).resolve().parents[1])
+    sys.path.insert(0, repository)  # the processes to come are given this path: not what is installed is measured
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [repository, os.environ.get("PYTHONPATH")]))
 
 

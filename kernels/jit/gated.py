@@ -43,10 +43,11 @@ SCALE, CUBE = np.float32(math.sqrt(2 / math.pi)), np.float32(0.044715)
 def upper_tail(a, e):
     """The normal ``Phi(-a)`` for a >= 0, with ``e = exp(-a^2 / 2)``: e times a polynomial in ``1 / (1 + a/4)``."""
     t = ONE / (ONE + np.float32(0.25) * a)
-    q = TAIL[9]
-    for c in (TAIL[8], TAIL[7], TAIL[6], TAIL[5], TAIL[4], TAIL[3], TAIL[2], TAIL[1], TAIL[0]):
-        q = q * t + c
-    return e * q
+    z = t * t
+    even, odd = TAIL[8], TAIL[9]  # two chains of half the length
+    for of_even, of_odd in ((TAIL[6], TAIL[7]), (TAIL[4], TAIL[5]), (TAIL[2], TAIL[3]), (TAIL[0], TAIL[1])):
+        even, odd = even * z + of_even, odd * z + of_odd
+    return e * (even + t * odd)
 
 
 @kernel(inline="always")
@@ -102,54 +103,70 @@ def _hardswish_slope(x):
 @parallel_for(fastmath=FUSED)
 def silu(part, x, y, parts):
     """``y = x sigmoid(x)``."""
-    for i in range(len(x) * part // parts, len(x) * (part + 1) // parts):
-        y[i] = _silu(x[i])
+    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
+    a, b = x[first:end], y[first:end]
+    for i in range(end - first):
+        b[i] = _silu(a[i])
 
 
 @parallel_for(fastmath=FUSED)
 def silu_backward(part, gy, x, gx, parts):
     """Its gradient."""
-    for i in range(len(x) * part // parts, len(x) * (part + 1) // parts):
-        gx[i] = gy[i] * _silu_slope(x[i])
+    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
+    g, a, b = gy[first:end], x[first:end], gx[first:end]
+    for i in range(end - first):
+        b[i] = g[i] * _silu_slope(a[i])
 
 
 @parallel_for(fastmath=FUSED)
 def gelu(part, x, y, parts):
     """``y = x Phi(x)`` (Hendrycks & Gimpel, arXiv 1606.08415)."""
-    for i in range(len(x) * part // parts, len(x) * (part + 1) // parts):
-        y[i] = _gelu(x[i])
+    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
+    a, b = x[first:end], y[first:end]
+    for i in range(end - first):
+        b[i] = _gelu(a[i])
 
 
 @parallel_for(fastmath=FUSED)
 def gelu_backward(part, gy, x, gx, parts):
     """Its gradient."""
-    for i in range(len(x) * part // parts, len(x) * (part + 1) // parts):
-        gx[i] = gy[i] * _gelu_slope(x[i])
+    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
+    g, a, b = gy[first:end], x[first:end], gx[first:end]
+    for i in range(end - first):
+        b[i] = g[i] * _gelu_slope(a[i])
 
 
 @parallel_for(fastmath=FUSED)
 def tanh_gelu(part, x, y, parts):
     """``y = 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))``."""
-    for i in range(len(x) * part // parts, len(x) * (part + 1) // parts):
-        y[i] = _tanh_gelu(x[i])
+    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
+    a, b = x[first:end], y[first:end]
+    for i in range(end - first):
+        b[i] = _tanh_gelu(a[i])
 
 
 @parallel_for(fastmath=FUSED)
 def tanh_gelu_backward(part, gy, x, gx, parts):
     """Its gradient."""
-    for i in range(len(x) * part // parts, len(x) * (part + 1) // parts):
-        gx[i] = gy[i] * _tanh_gelu_slope(x[i])
+    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
+    g, a, b = gy[first:end], x[first:end], gx[first:end]
+    for i in range(end - first):
+        b[i] = g[i] * _tanh_gelu_slope(a[i])
 
 
 @parallel_for(fastmath=FUSED)
 def hardswish(part, x, y, parts):
     """``y = x min(max(x + 3, 0), 6) / 6``."""
-    for i in range(len(x) * part // parts, len(x) * (part + 1) // parts):
-        y[i] = _hardswish(x[i])
+    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
+    a, b = x[first:end], y[first:end]
+    for i in range(end - first):
+        b[i] = _hardswish(a[i])
 
 
 @parallel_for(fastmath=FUSED)
 def hardswish_backward(part, gy, x, gx, parts):
     """Its gradient."""
-    for i in range(len(x) * part // parts, len(x) * (part + 1) // parts):
-        gx[i] = gy[i] * _hardswish_slope(x[i])
+    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
+    g, a, b = gy[first:end], x[first:end], gx[first:end]
+    for i in range(end - first):
+        b[i] = g[i] * _hardswish_slope(a[i])

@@ -26,15 +26,17 @@ def exp(x):
     """``e**x`` for x <= 0 to 2 units in the last place; 0 below the normal numbers, NaN for NaN.
 
     ``x = n ln 2 + r`` with \\|r| <= ln(2) / 2, so that ``e**x = 2**n e**r``; the Taylor series of ``e**r`` to the 7th
-    power leaves 4e-9. An integer n is shifted into the exponent's bits.
+    power leaves 4e-9. Its even and its odd powers are two chains of half the length, which the CPU works on at once.
+    An integer n is shifted into the exponent's bits.
     """
     n = np.floor(x * LOG2_E + np.float32(0.5))
     r = (x - n * LN2_HIGH) - n * LN2_LOW
-    p = np.float32(1 / 5040)
-    for factor in (1 / 720, 1 / 120, 1 / 24, 1 / 6, 1 / 2, 1.0, 1.0):
-        p = p * r + np.float32(factor)
+    z = r * r
+    even, odd = np.float32(1 / 720), np.float32(1 / 5040)
+    for of_even, of_odd in ((1 / 24, 1 / 120), (1 / 2, 1 / 6), (1.0, 1.0)):
+        even, odd = even * z + np.float32(of_even), odd * z + np.float32(of_odd)
     scale = np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
-    return np.float32(0) if x < LOWEST else p * scale
+    return np.float32(0) if x < LOWEST else (even + r * odd) * scale
 
 
 @kernel

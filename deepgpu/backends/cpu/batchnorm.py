@@ -23,6 +23,9 @@ WORTH = 1 << 14
 PRECISE = np.dtype(np.float32), np.dtype(np.float64)
 """What kernels take as it is; the half types are widened."""
 
+HEIGHT = 32
+"""Rows that a task should have: each task's sums are joined with the others', which takes as long as two rows."""
+
 LEAST = 16
 """Channels whose statistics are joined as one task: a cache line of them."""
 
@@ -177,7 +180,8 @@ def _streams(rows: Array) -> int:
 
 
 def _parts(rows: Array) -> int:
-    return parts(rows.size, WORTH, min(len(rows), MOST))
+    few = min(len(rows), 4)  # even if the rows are long and few, all threads should work
+    return parts(rows.size, WORTH, min(max(len(rows) // HEIGHT, few), MOST))
 
 
 def _channels(x: Array | None, default: float = 0, size: int = 0) -> Array:

@@ -13,7 +13,7 @@ from deepgpu.backends.cpu import memory
 from deepgpu.backends.cpu.parts import parts
 from deepgpu.backends.precision import accumulation_dtype, rounded
 
-WORTH = 1 << 13
+WORTH = 1 << 12
 """Elements that are worth a task of their own."""
 
 
