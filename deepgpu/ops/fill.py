@@ -89,7 +89,7 @@ def uniform_(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Ge
     if not from_ <= to:
         raise RuntimeError(takes("uniform_", "to", f"at least `from_` = {from_}", to))
     drawn = rand(*self.shape, dtype=self.dtype, device=self.device, generator=generator)
-    return assign(self, drawn * (to - from_) + from_, "uniform_")
+    return assign(self, drawn.mul_(to - from_).add_(from_), "uniform_")
 
 
 @method
@@ -98,7 +98,7 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Gen
     if std < 0:
         raise RuntimeError(takes("normal_", "std", "a number that is not negative", std))
     drawn = randn(*self.shape, dtype=self.dtype, device=self.device, generator=generator)
-    return assign(self, drawn * std + mean, "normal_")
+    return assign(self, drawn.mul_(std).add_(mean), "normal_")
 
 
 @method
