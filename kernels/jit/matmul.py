@@ -10,9 +10,9 @@ in L1 while the tiles go down the rows::
             for panel of columns:  C[rows, panel] += A[rows, chunk] @ panel
 
 A and B may be stored by rows or by columns. A is read where it lies if its rows are contiguous and not pages apart
-(:data:`.gemm.FAR`). In a product of few rows, of a layer with a small batch, all that counts is to read B fast: once,
-and where it lies. By rows it is multiplied in strips that go along some rows together, by columns it makes dot
-products.
+(:data:`.gemm.FAR`). With so few rows that packing B would not pay, A by rows and B by columns make dot products
+(:mod:`.dots`). In a product of still fewer rows, of a layer with a small batch, all that counts is to read B fast:
+once, and where it lies. By rows it is multiplied in strips that go along some rows together.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import numpy as np
 from numba import get_num_threads
 
 from .compile import kernel
+from .dots import COLUMNS as GROUP, row_products
 from .gemm import FAR, TILE_ROWS, WIDTH, multiply_unpacked, multiply_windows
 from .narrow import MOST, dots
 from .panels import Operand, pack_panels, pack_part
@@ -48,7 +49,10 @@ STRIP, SPAN = 48, 1024
 """Rows of B that are gone along together, each a page of its own, and how far: columns of a task."""
 
 SOME = 32
-"""Columns of C that are a task where they are products of rows of memory."""
+"""Columns of C that are a task where they are products of rows of memory, at most."""
+
+SHORT = 16 * LANES
+"""Rows of memory that are shorter are not worth dot products, whose lanes must be added up."""
 
 SOURCE_ROW = DEPTH + LINE
 """From one row of a copied block of A to the next: no power of two."""
@@ -70,7 +74,8 @@ class Problem(NamedTuple):
     packed: int  # floats of B if all of it is packed before; 0: each thread packs what it needs
     packed_stack: int  # from one matrix to the next
     scratch_size: int  # of one worker
-    dots: bool  # whether it is one product of still fewer rows with a B by columns
+    dots: bool  # whether it is one product of at most MOST rows with a B by columns
+    lying: bool  # whether it is products of more rows, but not many, with a B by columns, as both lie
     few: bool  # whether it is one product of few rows with a B that is to be read once, as it lies
 
 
@@ -173,6 +178,16 @@ def _few_rows(item, p, at):
 
 
 @parallel_for
+def _lying(item, p, at, some):
+    """`some` columns of C, as dot products of rows of A and columns of B, both contiguous."""
+    matrix, part = divmod(item, (p.n + some - 1) // some)
+    first = part * some
+    a, b = at.a + 4 * matrix * p.a.stack, at.b + 4 * (matrix * p.b.stack + first * p.b.line)
+    c, columns = at.c + 4 * (matrix * p.m * p.n + first), min(some, p.n - first)
+    row_products(a, p.a.line, b, p.b.line, at.bias + 4 * first, c, p.n, p.m, columns, p.k)
+
+
+@parallel_for
 def _dots(item, a, padded, b, line, k, m, n, nothing, sums):
     """Some columns of C, of at most :data:`.narrow.MOST` rows: ``sums (n, m)`` of the products of rows of memory."""
     first = item * SOME
@@ -217,6 +232,11 @@ def matmul(a: Array, b: Array, out: Array, bias: Array | None = None) -> None:
     if bias is not None:
         shift = workspace("bias", n + WIDTH)
         shift[:n] = bias
+    if problem.lying:
+        some = min(SOME, _padded(-(-problem.stack * n // (4 * workers)), GROUP))
+        places = Places(address(a), address(b), address(out), 0, address(shift), 0, 0, 0)
+        _lying(problem.stack * -(-n // some), problem, places, some)
+        return
     if problem.few:
         places = Places(address(a), address(b), address(out), 0, address(shift), 0, 0, 0)
         _few_rows(-(-n // SPAN), problem, places)
@@ -262,6 +282,7 @@ def _problem(left: Operand, right: Operand, stack: int, m: int, n: int, k: int, 
         packed=(stack if right.stack else 1) * packed_stack if packs else 0,
         packed_stack=packed_stack if right.stack else 0,
         dots=m <= MOST and stack == 1 and not left.by_columns and right.by_columns,
+        lying=MOST < m <= ROWS and k >= SHORT and not left.by_columns and bool(right.by_columns),
         few=m <= FEW and stack == 1 and not left.by_columns and not right.by_columns and n % WIDTH == 0,
         scratch_size=rows * (SOURCE_ROW + columns + LINE) + (0 if packs else columns * DEPTH) + LINE,
     )

@@ -137,6 +137,31 @@ class Vec:
         return Vec(self.builder, self.builder.insert_element(self.value, total, ir.Constant(INT32, 0)))
 
 
+def lane_sums(vectors: list[Vec]) -> Vec:
+    """The sums of the lanes of four vectors, in the first four lanes."""
+    builder = vectors[0].builder
+
+    def shuffled(a: Vec, b: Vec, lanes: list[int]) -> Vec:
+        mask = ir.Constant(ir.VectorType(INT32, LANES), lanes)
+        return Vec(builder, builder.shuffle_vector(a.value, b.value, mask))
+
+    def folded(a: Vec, b: Vec, *quarters: list[int]) -> Vec:
+        """The sum of two mixtures of both, alike in every four lanes; lanes of the second count from 4."""
+        mixed = [
+            shuffled(a, b, [four + lane % 4 + lane // 4 * LANES for four in range(0, LANES, 4) for lane in quarter])
+            for quarter in quarters
+        ]
+        return mixed[0] + mixed[1]
+
+    halves = [folded(a, b, [0, 4, 1, 5], [2, 6, 3, 7]) for a, b in (vectors[:2], vectors[2:])]
+    sums = folded(*halves, [0, 1, 4, 5], [2, 3, 6, 7])
+    width = LANES
+    while width > 4:
+        width //= 2
+        sums = sums + shuffled(sums, sums, [(lane + width) % LANES for lane in range(LANES)])
+    return sums
+
+
 def transposed(rows: list[Vec]) -> list[Vec]:
     """``LANES`` vectors as rows of a square matrix; returns its columns.
 
@@ -202,6 +227,13 @@ class Pointer:
         """Write the first lane."""
         first = self.builder.extract_element(vec.value, ir.Constant(INT32, 0))
         self.builder.store(first, self.value).align = 4
+
+    def store_four(self, vec: Vec) -> None:
+        """Write the first four lanes."""
+        four = ir.VectorType(FLOAT, 4)
+        lanes = ir.Constant(ir.VectorType(INT32, 4), [0, 1, 2, 3])
+        part = self.builder.shuffle_vector(vec.value, vec.value, lanes)
+        self.builder.store(part, self.builder.bitcast(self.value, four.as_pointer())).align = 4
 
     def broadcast(self) -> Vec:
         """One float in every lane."""

@@ -94,13 +94,19 @@ def test_layer_of_any_shape(shape, x_by_columns, seed):
     assert error <= 1e-6 * np.sqrt(m * n * (k + 1))  # the usual size of the sums: a few of them may cancel
 
 
-# stack, m, k, n, line of A: more than k where its rows lie apart, so that they are copied; few rows pack B themselves
+# stack, m, k, n, line of A: more than k where its rows lie apart, so that blocks of them are copied; few rows of few
+# floats pack B themselves, of many they make dot products with its columns, in tiles that may end with either
 WAYS = [
     (1, 300, 70, 45, 70),
     (1, 300, 70, 100, 1100),
-    (1, 21, 900, 500, 900),
-    (2, 21, 900, 500, 1100),
+    (1, 21, 120, 500, 120),
+    (2, 21, 120, 500, 1100),
     (3, 300, 300, 50, 300),
+    (1, 6, 128, 4, 128),
+    (2, 23, 131, 67, 140),
+    (3, 5, 900, 2, 900),
+    (1, 144, 203, 41, 1100),
+    (40, 13, 150, 39, 150),
 ]
 
 
