@@ -94,27 +94,21 @@ class _Pool:
     def take(self, size: int) -> _Block:
         size = _rounded(size)
         with self._lock:
-            memory = self._waiting(size)
-            if memory is not None:
+            waiting = self._idle.get(size) or self._larger(size)
+            if waiting:
+                memory = waiting.pop()
                 size = memory.size
                 self.idle -= size
-            self.used += size
-            if self.used > self.peak:
-                self.peak = self.used
-                self.most = max(self.most, self.peak)
-        if memory is None:
-            memory = self._fresh(size)
-        return memory.view(_Block)
+            self.used = used = self.used + size
+            if used > self.peak:
+                self.peak = used
+                self.most = max(self.most, used)
+        return (memory if waiting is not None else self._fresh(size)).view(_Block)
 
-    def _waiting(self, size: int) -> Array | None:
-        """A piece of this size that waits, else the smallest that is not too large."""
-        waiting = self._idle.get(size)
-        if not waiting:
-            fitting = [n for n, pieces in self._idle.items() if size < n <= SPARE * size and pieces]
-            if not fitting:
-                return None
-            waiting = self._idle[min(fitting)]
-        return waiting.pop()
+    def _larger(self, size: int) -> list[Array] | None:
+        """The smallest pieces that wait and are not too large."""
+        fitting = [n for n, pieces in self._idle.items() if size < n <= SPARE * size and pieces]
+        return self._idle[min(fitting)] if fitting else None
 
     def _fresh(self, size: int) -> Array:
         try:
