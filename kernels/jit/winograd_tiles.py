@@ -180,10 +180,13 @@ def _ask(image, n, height, width, pixel, h, w, size, channel, channels):
 @kernel
 def write_y(tiles, tile, channel, channels, products, points_apart, bias, ending, slot, more, table, nowhere):
     """Transform the products of one tile to pixels of ``y``, and finish them; those outside go ``nowhere``."""
-    n, i, j = _position(tiles, tile)
     size = tiles.outputs
-    i, j = i * size, j * size
     height, width, pixel = tiles.y_height, tiles.y_width, tiles.y_channels
+    if ending.residual and tile + 1 < tiles.number:  # what the next tile adds comes from memory meanwhile
+        n, i, j = _position(tiles, tile + 1)
+        _ask(ending.residual, n, height, width, pixel, i * size, j * size, size, channel, channels)
+    n, i, j = _position(tiles, tile)
+    i, j = i * size, j * size
     corner = tiles.y + 4 * (((n * height + i) * width + j) * pixel + channel)
     rows, columns = min(size, height - i), min(size, width - j)
     bias, done = bias + 4 * channel, 0
