@@ -90,8 +90,10 @@ def _product(worker, p, ending, windows, pieces, chunks, starts):
     items = (p.pixels + p.block - 1) // p.block * shares
     whole = p.y_stride_h * p.y_stride_w == 1 and windows.rows == p.y_height and windows.columns == p.y_width
     direct = whole and not p.streams  # sums are made in y itself, but for those of a panel that is not whole
-    ends = ending.wanted and not ending.residual  # whole panels are finished in registers
-    past = p.streams and not ending.slots and (ends or not ending.wanted)  # the last sums go past the caches
+    ends = 0  # whole panels are finished in registers
+    if ending.wanted:
+        ends = 2 if ending.residual else 1
+    past = p.streams and not ending.slots  # the last sums go past the caches
     following = take(p.counter)
     while following < items:
         item, following = following, take(p.counter)
@@ -125,7 +127,9 @@ def _product(worker, p, ending, windows, pieces, chunks, starts):
                 if panel == panel_0 and not p.gathered and following < items:  # or the next block of the image
                     ahead = windows.image + 4 * (following // shares * p.block * windows.pixel + some[0, 3])
                     ahead_tile = TILE_ROWS * windows.pixel
-                done, part = 0, a
+                done, part, residual = 0, a, 0
+                if ends == 2:
+                    residual = ending.residual + (p.y - ending.y) + 4 * (first * p.y_pixel + panel * WIDTH)
                 while done < count:
                     line = line_of(windows, first + done, count - done) if p.patch_row else count
                     multiply_windows(
@@ -144,10 +148,12 @@ def _product(worker, p, ending, windows, pieces, chunks, starts):
                         ahead_tile,
                         int(last and past and whole_panel),
                         int(p.channels - panel * WIDTH <= LANES),
-                        int(last and ends and whole_panel),
+                        ends if last and whole_panel else 0,
                         ending.factors + 4 * (p.channel + panel * WIDTH),
                         ending.factors_row,
                         ending.limits,
+                        residual + 4 * done * p.y_pixel,
+                        p.y_pixel,
                     )
                     part += 4 * runs * p.patch_row
                     done += line

@@ -62,10 +62,12 @@ class _Operands(NamedTuple):
     a_piece: Int | None = None
     streams: Int | None = None  # whether C is written past the caches
     half: Int | None = None  # whether C has only the panel's first vector
-    ends: Int | None = None  # whether C is finished: normalised by `factors`, and within `limits`
+    ends: Int | None = None  # whether C is finished: normalised by `factors`, and within `limits`; 2: plus `residual`
     factors: Pointer | None = None  # three rows of the panel's columns
     factors_row: Int | None = None
     limits: Pointer | None = None
+    residual: Pointer | None = None
+    residual_row: Int | None = None
     far: bool = False  # C is not expected in L2: its lines are asked for before the sums are made
     steps: int = 1  # in a turn of the loop
 
@@ -88,6 +90,8 @@ def _tile(emit: Emitter, rows: int, width: int, o: _Operands, fetch: Callable[[P
         lines, row = o.c, o.c_row
         if o.streams is not None:  # what passes the caches is not to be brought there
             lines, row = emit.where(o.streams, 0, o.start, o.c), emit.where(o.streams, 0, o.start_row, o.c_row)
+        if o.ends is not None:
+            lines, row = emit.where(o.ends, 1, o.residual, lines), emit.where(o.ends, 1, o.residual_row, row)
         for r in range(rows):
             for j in range(0, width, LINE):
                 (lines + row * r + j).prefetch(1, write=True)
@@ -107,24 +111,35 @@ def _tile(emit: Emitter, rows: int, width: int, o: _Operands, fetch: Callable[[P
     totals = [(o.start + o.start_row * r + j).load() + total for (r, j), total in zip(places, sums, strict=True)]
     targets = [o.c + o.c_row * r + j for r, j in places]
 
-    def write(last: Callable[[int], Callable[[Vec], Vec]], store: Callable[[Pointer, Vec], None]) -> None:
+    def write(last: Callable[[int], Callable[[int, Vec], Vec]], store: Callable[[Pointer, Vec], None]) -> None:
         for j in vectors:
             finished = last(j)
-            for (_, column), target, total in zip(places, targets, totals, strict=True):
+            for (r, column), target, total in zip(places, targets, totals, strict=True):
                 if column == j:
-                    store(target, finished(total))
+                    store(target, finished(r, total))
 
-    def put(last: Callable[[int], Callable[[Vec], Vec]]) -> None:
+    def put(last: Callable[[int], Callable[[int, Vec], Vec]]) -> None:
         if o.streams is None:
             write(last, Pointer.store)
         else:
             cases = {0: lambda: write(last, Pointer.store), 1: lambda: write(last, Pointer.stream)}
             emit.choose(o.streams, cases)
 
+    def untouched(_: int) -> Callable[[int, Vec], Vec]:
+        return lambda _, total: total
+
+    def finished(j: int) -> Callable[[int, Vec], Vec]:
+        finish = finishing(o.factors + j, o.factors_row, o.limits)
+        return lambda _, total: finish(total)
+
+    def finished_sum(j: int) -> Callable[[int, Vec], Vec]:
+        finish = finishing(o.factors + j, o.factors_row, o.limits)
+        return lambda r, total: finish(total, (o.residual + o.residual_row * r + j).load())
+
     if o.ends is None:
-        put(lambda _: lambda total: total)
+        put(untouched)
     else:
-        cases = {0: lambda _: lambda total: total, 1: lambda j: finishing(o.factors + j, o.factors_row, o.limits)}
+        cases = {0: untouched, 1: finished, 2: finished_sum}
         emit.choose(o.ends, {n: lambda last=last: put(last) for n, last in cases.items()})
 
 
@@ -133,7 +148,8 @@ def _panel(emit: Emitter, rows: Int, o: _Operands, fetch: Callable[[Int], Callab
 
     def at(tile: Int) -> _Operands:
         down = tile * TILE_ROWS
-        return o._replace(a=o.a + o.a_row * down, c=o.c + o.c_row * down, start=o.start + o.start_row * down)
+        moved = o._replace(a=o.a + o.a_row * down, c=o.c + o.c_row * down, start=o.start + o.start_row * down)
+        return moved if o.residual is None else moved._replace(residual=o.residual + o.residual_row * down)
 
     def down(width: int) -> None:
         def whole(tile: Int, _: list) -> list:
@@ -226,17 +242,19 @@ def multiply_windows(
     factors: Pointer,
     factors_row: Int,
     limits: Pointer,
+    residual: Pointer,
+    residual_row: Int,
 ) -> None:
     """As :func:`multiply`, but a row of A is ``pieces`` runs of ``length`` floats, ``a_piece`` apart.
 
     With ``streams`` 1, C is written past the caches as by :func:`.rows.stream_rows`; with ``half`` 1, it has only
     the first ``LANES`` columns of the panel. With ``ends`` 1, each sum is finished as by :func:`.finish.finish` while
-    it is in a register.
+    it is in a register, with 2 after its row of ``residual`` was added, which is asked for in time.
     """
     one, width = emit.int(1), emit.int(WIDTH)
     operands = _Operands(
         *(a, a_row, one, b, width, c, c_row, start, start_row, length, pieces, a_piece, streams, half),
-        *(ends, factors, factors_row, limits),
+        *(ends, factors, factors_row, limits, residual, residual_row),
         far=True,
     )
 

@@ -157,6 +157,8 @@ def _blocks(worker, p, at):
                     0,
                     0,
                     0,
+                    0,
+                    0,
                 )
         if inside < columns:
             c = at.c + 4 * ((matrix * p.m + m) * p.n + n + inside)
