@@ -43,7 +43,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).resolve().parent / "results"
-PAUSE = 0.04
+PAUSE = 0.025
 """Seconds between two turns."""
 
 TURN = 0.05
