@@ -128,18 +128,17 @@ def _tile(emit: Emitter, rows: int, width: int, o: _Operands, fetch: Callable[[P
     def untouched(_: int) -> Callable[[int, Vec], Vec]:
         return lambda _, total: total
 
-    def finished(j: int) -> Callable[[int, Vec], Vec]:
-        finish = finishing(o.factors + j, o.factors_row, o.limits)
-        return lambda _, total: finish(total)
+    def finished(adds: bool) -> Callable[[int], Callable[[int, Vec], Vec]]:
+        def of_column(j: int) -> Callable[[int, Vec], Vec]:
+            finish = finishing(o.factors + j, o.factors_row, o.limits)
+            return lambda r, total: finish(total, (o.residual + o.residual_row * r + j).load() if adds else None)
 
-    def finished_sum(j: int) -> Callable[[int, Vec], Vec]:
-        finish = finishing(o.factors + j, o.factors_row, o.limits)
-        return lambda r, total: finish(total, (o.residual + o.residual_row * r + j).load())
+        return of_column
 
     if o.ends is None:
         put(untouched)
     else:
-        cases = {0: untouched, 1: finished, 2: finished_sum}
+        cases = {0: untouched, 1: finished(False), 2: finished(True)}
         emit.choose(o.ends, {n: lambda last=last: put(last) for n, last in cases.items()})
 
 
@@ -218,6 +217,10 @@ def multiply_unpacked(
     """
     operands = _Operands(a, a_row, emit.int(1), b, b_row, c, c_row, start, start_row, length)
     _panel(emit, rows, operands, lambda _: lambda _, i: (b + i * b_row + FURTHER).prefetch(1))
+
+
+UNFINISHED = (0, 0, 0, 0, 0, 0)
+"""The last arguments of :func:`multiply_windows`, from ``ends`` on, where nothing follows the sums."""
 
 
 @vector_kernel

@@ -26,7 +26,7 @@ from numba import get_num_threads
 
 from .compile import kernel
 from .dots import COLUMNS as GROUP, row_products
-from .gemm import FAR, TILE_ROWS, WIDTH, multiply_unpacked, multiply_windows
+from .gemm import FAR, TILE_ROWS, UNFINISHED, WIDTH, multiply_unpacked, multiply_windows
 from .narrow import MOST, dots
 from .panels import Operand, pack_panels, pack_part
 from .parallel import parallel_for
@@ -138,27 +138,9 @@ def _blocks(worker, p, at):
                 ahead = panel + 4 * WIDTH * panel_step if j + WIDTH < columns else panels
                 past, half = int(at.streams and j < inside), int(columns - j <= LANES)
                 multiply_windows(
-                    left,
-                    left_row,
-                    0,
-                    1,
-                    panel,
-                    c,
-                    c_row,
-                    start,
-                    start_row,
-                    rows,
-                    length,
-                    ahead,
-                    0,
-                    past,
-                    half,
-                    0,
-                    0,
-                    0,
-                    0,
-                    0,
-                    0,
+                    *(left, left_row, 0, 1, panel, c, c_row, start, start_row),
+                    *(rows, length, ahead, 0, past, half),
+                    *UNFINISHED,
                 )
         if inside < columns:
             c = at.c + 4 * ((matrix * p.m + m) * p.n + n + inside)
