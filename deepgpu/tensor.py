@@ -248,10 +248,19 @@ class Tensor:
         version.settle()
         version.pinned = True
 
+    def _kept(self) -> dict[Any, Any] | None:
+        """Room for what is made of the values, until they change; None where that may happen unnoticed."""
+        version = self._shared_version()
+        if version.pinned:
+            return None
+        if version.kept is None or version.kept[0] is not self._data:
+            version.kept = self._data, {}
+        return version.kept[1]
+
     def _modified(self) -> None:
         """Count a modification; to be called before it."""
         version = self._shared_version()
-        if version.waiting:
+        if version.waiting or version.kept:
             version.settle()
         version.count += 1
 

@@ -188,9 +188,20 @@ class Backend(ABC):
         """
 
     def conv2d_unfinished(
-        self, x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
+        self,
+        x: Array,
+        w: Array,
+        bias: Array | None,
+        stride: Pair,
+        padding: Pair,
+        dilation: Pair,
+        groups: int,
+        kept: dict[Any, Any] | None,
     ) -> Convolution | None:
-        """The same left open; None where that saves nothing."""
+        """The same left open; None where that saves nothing.
+
+        ``kept`` may take what is made of the weights, for the next call with the same values; None: nothing is kept.
+        """
         return None
 
     @abstractmethod

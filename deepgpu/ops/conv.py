@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
+from deepgpu.autograd.grad_mode import state
 from deepgpu.autograd.node import Node
 from deepgpu.errors import takes
 from deepgpu.ops.op import op
@@ -42,15 +43,17 @@ class Conv2d(Node):
     keep_inputs = (0, 1)
     needed_for: ClassVar = {0: (1,), 1: (0,)}
 
-    def __init__(self, geometry: Geometry) -> None:
+    def __init__(self, geometry: Geometry, kept: dict[Any, Any] | None = None) -> None:
         self.geometry = geometry
+        self.kept = kept
 
     def forward(self, x: Any, w: Any, bias: Any) -> Any:
         self.input_size, self.kernel_size = x.shape[2:], w.shape[2:]
-        image = self.backend.conv2d_unfinished(x, w, bias, *self.geometry.args())
-        if image is not None and worthwhile(image):  # batch norm and ReLU may follow
-            return Recipe(image, origin=Origin(image))
-        return self.backend.conv2d_fprop(x, w, bias, *self.geometry.args())
+        kept, self.kept = self.kept, None
+        image = self.backend.conv2d_unfinished(x, w, bias, *self.geometry.args(), kept)
+        if image is None:
+            return self.backend.conv2d_fprop(x, w, bias, *self.geometry.args())
+        return Recipe(image, origin=Origin(image)) if worthwhile(image) else image()  # batch norm and ReLU may follow
 
     def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         x, w = self.saved
@@ -173,23 +176,23 @@ def conv2d(
         If shapes, dtypes or groups do not fit, or if the padded image is smaller than the kernel.
     """
     s, d = pair(stride, "conv2d", "stride"), pair(dilation, "conv2d", "dilation")
-    _check_dtypes(input, weight, bias)
     p = padding if isinstance(padding, str) else pair(padding, "conv2d", "padding")
-    shapes = input._data.shape, weight._data.shape, None if bias is None else bias._data.shape
-    geometry, named = _checked(*shapes, s, p, d, groups)
-    image = input if len(shapes[0]) == 4 else input.unsqueeze(0)
-    x = image if named == NO_WIDTHS else pad(image, named)
-    y = Conv2d(geometry)(x, weight, bias)
+    x, w, b = input._data, weight._data, None if bias is None else bias._data
+    if x.dtype.kind not in "fV" or w.dtype != x.dtype or (b is not None and b.dtype != x.dtype):
+        _refuse_dtypes(input, weight, bias)
+    geometry, named = _checked(x.shape, w.shape, None if b is None else b.shape, s, p, d, groups)
+    image = input if x.ndim == 4 else input.unsqueeze(0)
+    padded = image if named == NO_WIDTHS else pad(image, named)
+    kept = None if state.enabled and weight.requires_grad else weight._kept()  # in training they change at each step
+    y = Conv2d(geometry, kept)(padded, weight, bias)
     return y if image is input else y.squeeze(0)
 
 
-def _check_dtypes(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
-    dtype = input._data.dtype
-    if dtype.kind not in "fV":  # V: bfloat16
+def _refuse_dtypes(input: Tensor, weight: Tensor, bias: Tensor | None) -> NoReturn:
+    if input._data.dtype.kind not in "fV":  # V: bfloat16
         raise RuntimeError(takes("conv2d", "input", "a floating-point tensor", input.dtype))
-    for t, argument in ((weight, "weight"), (bias, "bias")):
-        if t is not None and t._data.dtype != dtype:
-            raise RuntimeError(takes("conv2d", argument, f"the dtype of `input`, {input.dtype}", t.dtype))
+    argument, t = ("weight", weight) if bias is None or weight.dtype != input.dtype else ("bias", bias)
+    raise RuntimeError(takes("conv2d", argument, f"the dtype of `input`, {input.dtype}", t.dtype))
 
 
 @functools.lru_cache(maxsize=1024)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import get_num_threads
-
-from .parallel import parallel_for
+from .parallel import parallel_for, threads
 from .vector import LANES, Emitter, Int, Pointer, transposed, vector_kernel
 from .workspace import address
 
@@ -55,6 +53,6 @@ def is_planar(x: Array) -> bool:
 def interleave(x: Array, out: Array) -> None:
     """Copy a planar float32 ``x (N, C, H, W)`` to ``out (N, H, W, C)``, which is C-contiguous."""
     images, channels, height, width = x.shape
-    parts = max(1, 4 * get_num_threads() // images)
+    parts = max(1, 4 * threads() // images)
     image, plane = x.strides[0] // 4, x.strides[1] // 4
     _interleave(images * parts, address(x), image, plane, address(out), images, height * width, channels, parts)

@@ -21,14 +21,13 @@ import functools
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import get_num_threads
 
 from . import depthwise_rows
 from .conv import Geometry
 from .finish import NOTHING, Epilogue, Finish, Moments, finish, finish_of
-from .parallel import parallel_for
+from .parallel import parallel_for, threads
 from .vector import LANES, Emitter, Int, Pointer, vector_kernel
-from .workspace import address, workspace, zeros
+from .workspace import Kept, address, prepared, workspace, zeros
 
 Array = Any
 
@@ -310,11 +309,18 @@ def _sum_rows_of_products(task, images, rows, parts, row_base, row_class, runs, 
 
 
 def fprop(
-    x: Array, w: Array, bias: Array | None, y: Array, conv: Geometry, epilogue: Epilogue | Moments | None = None
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    y: Array,
+    conv: Geometry,
+    epilogue: Epilogue | Moments | None = None,
+    kept: Kept | None = None,
 ) -> None:
     """Write ``x * w + bias`` into ``y``, and finish it."""
-    shift, ending = zeros(y.shape[3]) if bias is None else bias, finish_of(y, epilogue, len(y) * y.shape[1])
-    weights, window = _by_tap(w), w.shape[2:]
+    shift = zeros(y.shape[3]) if bias is None else address(bias)
+    ending = finish_of(y, epilogue, len(y) * y.shape[1])
+    weights, window = _by_tap(w, kept), w.shape[2:]
     if depthwise_rows.serves(window, conv):
         depthwise_rows.sums(x, weights, shift, ending, y, window, conv)
     else:
@@ -336,23 +342,27 @@ def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
         _sum(gy, _by_tap(w), shift, NOTHING, gx, window, conv, True)
 
 
-def _by_tap(w: Array) -> Array:
+def _by_tap(w: Array, kept: Kept | None = None) -> Array:
     """Weights ``(C, 1, R, S)`` as ``(R S, C)``."""
-    return np.ascontiguousarray(w.reshape(len(w), -1).T)
+
+    def fill(weights: Array) -> None:
+        weights[...] = w.reshape(len(w), -1).T
+
+    return prepared("weights", (w[0].size, len(w)), fill, kept, "by tap")
 
 
 def _sum(
-    x: Array, weights: Array, bias: Array, ending: Finish, y: Array, window: tuple, conv: Geometry, transposed: bool
+    x: Array, weights: Array, bias: int, ending: Finish, y: Array, window: tuple, conv: Geometry, transposed: bool
 ) -> None:
     tables = _runs(y.shape[1:3], x.shape[1:3], window, conv, x.shape[3], transposed)
-    _sum_row(y.shape[0] * y.shape[1], _images(x, y), address(weights), address(bias), ending, *tables[:5])
+    _sum_row(y.shape[0] * y.shape[1], _images(x, y), address(weights), bias, ending, *tables[:5])
 
 
 def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
     """Write the gradient with respect to the weight into ``gw``."""
     c, _, r, s = gw.shape
     rows = gy.shape[0] * gy.shape[1]
-    parts = workspace("parts", min(4 * get_num_threads(), rows), r * s + 1, c)
+    parts = workspace("parts", min(4 * threads(), rows), r * s + 1, c)
     if depthwise_rows.serves((r, s), conv):
         depthwise_rows.products(gy, x, parts, (r, s), conv)
     else:

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .conv import Geometry
-from .finish import finish, finishing
+from .finish import Finish, finish, finishing
 from .parallel import parallel_for
 from .rows import fence, stream_rows
 from .vector import LANES, Emitter, Int, Pointer, Vec, vector_kernel
@@ -244,13 +244,14 @@ class Images(NamedTuple):
 
 
 def _images(x: Array, y: Array, window: tuple[int, int], conv: Geometry) -> Images:
-    void = address(zeros(x.shape[3]))
+    void = zeros(x.shape[3])
     geometry = window, conv.stride, conv.padding
     return Images(address(x), *x.shape[1:3], address(y), *y.shape[1:], *geometry, void, streams(y))
 
 
 def _sum_row(task, p, weights, bias, ending):
     """One row of outputs of one image."""
+    p, ending = Images(*p), Finish(*ending)
     n, line = divmod(task, p.rows)
     top, row = line * p.stride[0] - p.padding[0], p.width * p.channels
     first, end = max(0, -top), min(p.taps[0], p.height - top)
@@ -289,6 +290,7 @@ def _sum_row(task, p, weights, bias, ending):
 
 def _sum_rows_of_products(task, p, lines, parts):
     """One part of a weight gradient: some of all rows of outputs."""
+    p = Images(*p)
     sums, row = parts[task], p.width * p.channels
     sums[:] = 0
     for item in range(lines * task // parts.shape[0], lines * (task + 1) // parts.shape[0]):
@@ -333,13 +335,14 @@ def serves(window: tuple[int, int], conv: Geometry) -> bool:
     return size in SIZES and stride in STRIDES and conv.dilation == (1, 1) and padding <= size // 2
 
 
-def sums(x: Array, weights: Array, bias: Array, ending: Any, y: Array, window: tuple[int, int], conv: Geometry) -> None:
-    """Fill and finish ``y (N, P, Q, C)``; ``weights`` are ``(R S, C)``."""
+def sums(x: Array, weights: Array, bias: int, ending: Any, y: Array, window: tuple[int, int], conv: Geometry) -> None:
+    """Fill and finish ``y (N, P, Q, C)``; ``weights`` are ``(R S, C)``, the bias is given by its address."""
     kernel = _sum[window[1], conv.stride[1]]
-    kernel(y.shape[0] * y.shape[1], _images(x, y, window, conv), address(weights), address(bias), ending)
+    images = tuple(_images(x, y, window, conv))
+    kernel(y.shape[0] * y.shape[1], images, address(weights), bias, tuple(ending))
 
 
 def products(gy: Array, x: Array, parts: Array, window: tuple[int, int], conv: Geometry) -> None:
     """Fill ``parts (.., R S, C)`` with gradients of the weights, each summed over some rows of outputs."""
     kernel = _sum_products[window[1], conv.stride[1]]
-    kernel(len(parts), _images(x, gy, window, conv), gy.shape[0] * gy.shape[1], parts)
+    kernel(len(parts), tuple(_images(x, gy, window, conv)), gy.shape[0] * gy.shape[1], parts)

@@ -15,8 +15,6 @@ import functools
 import itertools
 from typing import Any, NamedTuple
 
-from numba import get_num_threads
-
 from . import narrow
 from .compile import kernel
 from .conv import Geometry
@@ -33,13 +31,13 @@ from .conv_matrix import (
 )
 from .conv_patch import copy_patches, line_of, room
 from .direct_wgrad import wgrad
-from .finish import Epilogue, Moments, finish, finish_of
+from .finish import Epilogue, Finish, Moments, finish, finish_of
 from .gemm import TILE_ROWS, WIDTH, multiply_windows, pack
 from .panels import Operand, pack_panels
-from .parallel import parallel_for
+from .parallel import parallel_for, threads
 from .rows import copy_rows_exactly, fence, stream_rows
 from .vector import LANES, LINE, take
-from .workspace import address, counter, streams, workspace, zeros
+from .workspace import Kept, address, bias_row, counter, prepared, reserve, streams
 
 __all__ = ["dgrad", "fprop", "wgrad"]
 
@@ -53,12 +51,9 @@ MANY = 24
 
 
 class Product(NamedTuple):
-    """``y = matrix @ weights``: all else that the kernel must know. Addresses in bytes, strides in floats."""
+    """``y = matrix @ weights``: what the kernel must know of the shapes. Strides in floats."""
 
     gathered: int  # whether the rows must be gathered, or are the pixels as they lie
-    weights: int  # (panel, length of a row, WIDTH)
-    bias: int  # whole panels
-    y: int  # image (N, y_height, y_width), the group's first channel
     y_pixel: int
     y_height: int
     y_width: int
@@ -71,32 +66,41 @@ class Product(NamedTuple):
     channels: int  # of y, in this group
     block: int  # pixels in a block
     panels: int  # panels in a block
-    scratch: int  # of all workers
-    scratch_size: int  # of one
+    scratch_size: int  # of one worker
     columns_row: int  # from one row of gathered columns to the next
     columns_size: int  # of a block of them, or of patches
     patch_row: int  # from one row of a patch to the next; 0 if there are none
-    streams: int  # whether y is written past the caches
+
+
+class Places(NamedTuple):
+    """Where the product's operands lie. Addresses in bytes."""
+
+    weights: int  # (panel, length of a row, WIDTH)
+    bias: int  # whole panels
+    y: int  # image (N, y_height, y_width), the group's first channel
+    scratch: int  # of all workers
     counter: int  # an int64: blocks taken
+    streams: int  # whether y is written past the caches
 
 
 @parallel_for
-def _product(worker, p, ending, windows, pieces, chunks, starts):
+def _product(worker, p, at, ending, windows, pieces, chunks, starts):
     """One worker: take blocks of pixels and panels, gather their columns chunk by chunk, and multiply."""
-    columns = p.scratch + 4 * worker * p.scratch_size
+    p, at, ending, windows = Product(*p), Places(*at), Finish(*ending), Windows(*windows)
+    columns = at.scratch + 4 * worker * p.scratch_size
     aside, aside_row = columns + 4 * p.columns_size, (p.channels + WIDTH - 1) // WIDTH * WIDTH
     all_panels = aside_row // WIDTH
     shares = (all_panels + p.panels - 1) // p.panels
     items = (p.pixels + p.block - 1) // p.block * shares
     whole = p.y_stride_h * p.y_stride_w == 1 and windows.rows == p.y_height and windows.columns == p.y_width
-    direct = whole and not p.streams  # sums are made in y itself, but for those of a panel that is not whole
+    direct = whole and not at.streams  # sums are made in y itself, but for those of a panel that is not whole
     ends = 0  # whole panels are finished in registers
     if ending.wanted:
         ends = 2 if ending.residual else 1
-    past = p.streams and not ending.slots  # the last sums go past the caches
-    following = take(p.counter)
+    past = at.streams and not ending.slots  # the last sums go past the caches
+    following = take(at.counter)
     while following < items:
-        item, following = following, take(p.counter)
+        item, following = following, take(at.counter)
         first, panel_0 = item // shares * p.block, item % shares * p.panels
         count, panel_1 = min(p.block, p.pixels - first), min(panel_0 + p.panels, all_panels)
         for chunk in range(chunks.size - 1):
@@ -113,23 +117,23 @@ def _product(worker, p, ending, windows, pieces, chunks, starts):
                 a, a_row = columns, p.columns_row
                 gather_columns(columns, p.columns_row, windows, first, count, some)
             for panel in range(panel_0, panel_1):
-                b = p.weights + 4 * (panel * starts[-1] + starts[chunk]) * WIDTH
+                b = at.weights + 4 * (panel * starts[-1] + starts[chunk]) * WIDTH
                 c, c_row = aside + 4 * panel * WIDTH, aside_row
                 whole_panel = (panel + 1) * WIDTH <= p.channels
                 if direct and whole_panel:
-                    c, c_row = p.y + 4 * (first * p.y_pixel + panel * WIDTH), p.y_pixel
-                start, start_row = (p.bias + 4 * panel * WIDTH, 0) if chunk == 0 else (c, c_row)
+                    c, c_row = at.y + 4 * (first * p.y_pixel + panel * WIDTH), p.y_pixel
+                start, start_row = (at.bias + 4 * panel * WIDTH, 0) if chunk == 0 else (c, c_row)
                 if last and past and whole_panel:
-                    c, c_row = p.y + 4 * (first * p.y_pixel + panel * WIDTH), p.y_pixel
+                    c, c_row = at.y + 4 * (first * p.y_pixel + panel * WIDTH), p.y_pixel
                 ahead, ahead_tile = b + 4 * starts[-1] * WIDTH, 0  # the next panel
                 if panel + 1 == panel_1:
-                    ahead = p.weights + 4 * (panel_0 * starts[-1] + starts[(chunk + 1) % (chunks.size - 1)]) * WIDTH
+                    ahead = at.weights + 4 * (panel_0 * starts[-1] + starts[(chunk + 1) % (chunks.size - 1)]) * WIDTH
                 if panel == panel_0 and not p.gathered and following < items:  # or the next block of the image
                     ahead = windows.image + 4 * (following // shares * p.block * windows.pixel + some[0, 3])
                     ahead_tile = TILE_ROWS * windows.pixel
                 done, part, residual = 0, a, 0
                 if ends == 2:
-                    residual = ending.residual + (p.y - ending.y) + 4 * (first * p.y_pixel + panel * WIDTH)
+                    residual = ending.residual + (at.y - ending.y) + 4 * (first * p.y_pixel + panel * WIDTH)
                 while done < count:
                     line = line_of(windows, first + done, count - done) if p.patch_row else count
                     multiply_windows(
@@ -160,16 +164,16 @@ def _product(worker, p, ending, windows, pieces, chunks, starts):
         channel, end = panel_0 * WIDTH, min(panel_1 * WIDTH, p.channels)
         rest = max(channel, p.channels // WIDTH * WIDTH)  # the channels of a panel that is not whole
         begin = rest if direct or past else channel  # what is aside
-        place, row = p.y + 4 * (first * p.y_pixel + channel), p.y_pixel
-        if begin < end and not p.streams:
-            _put(aside + 4 * begin, aside_row, p, windows, first, count, begin, end - begin)
+        place, row = at.y + 4 * (first * p.y_pixel + channel), p.y_pixel
+        if begin < end and not at.streams:
+            _put(aside + 4 * begin, aside_row, p, at, windows, first, count, begin, end - begin)
         if ending.wanted or ending.slots:  # only where the pixels of a block are neighbours: in fprop
             since = rest if ends else channel
             to = place + 4 * (since - channel)
-            values, values_row = (aside + 4 * since, aside_row) if p.streams else (to, row)
+            values, values_row = (aside + 4 * since, aside_row) if at.streams else (to, row)
             if since < end:
                 finish(ending, values, values_row, to, row, p.channel + since, end - since, count, item // shares, 0)
-        if p.streams:
+        if at.streams:
             if begin < end:
                 to = place + 4 * (begin - channel)
                 stream_rows(to, row, aside + 4 * begin, aside_row, end - begin, count)
@@ -177,7 +181,7 @@ def _product(worker, p, ending, windows, pieces, chunks, starts):
 
 
 @kernel
-def _put(source, row, p, windows, first, count, channel, channels):
+def _put(source, row, p, at, windows, first, count, channel, channels):
     """Copy results to where their pixels are in ``y``, line by line."""
     done = 0
     while done < count:
@@ -185,7 +189,7 @@ def _put(source, row, p, windows, first, count, channel, channels):
         i, j = divmod(rest, windows.columns)
         line = min(windows.columns - j, count - done)
         h, w = i * p.y_stride_h + p.y_first_h, j * p.y_stride_w + p.y_first_w
-        place = p.y + 4 * (((n * p.y_height + h) * p.y_width + w) * p.y_pixel + channel)
+        place = at.y + 4 * (((n * p.y_height + h) * p.y_width + w) * p.y_pixel + channel)
         copy_rows_exactly(place, p.y_stride_w * p.y_pixel, source + 4 * done * row, row, channels, line)
         done += line
 
@@ -216,7 +220,13 @@ class Target(NamedTuple):
 
 
 def fprop(
-    x: Array, w: Array, bias: Array | None, y: Array, conv: Geometry, epilogue: Epilogue | Moments | None = None
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    y: Array,
+    conv: Geometry,
+    epilogue: Epilogue | Moments | None = None,
+    kept: Kept | None = None,
 ) -> None:
     """Write ``x * w + bias`` into ``y``, and finish it."""
     window, k = w.shape[2:], w.shape[0] // conv.groups
@@ -226,7 +236,7 @@ def fprop(
         windows = windows_of(x, g * c, conv.stride, y.shape[1:3])
         shift = None if bias is None else bias[part]
         target = Target(y, g * k, k, (1, 1), (0, 0))
-        _multiply(windows, w[part], weights, not is_matrix(windows, window, conv), shift, epilogue, target)
+        _multiply(windows, w[part], weights, not is_matrix(windows, window, conv), shift, epilogue, target, kept)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -241,13 +251,13 @@ def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
     k, c, window = w.shape[0] // conv.groups, w.shape[1], w.shape[2:]
     phases = _phases(gx.shape[1:3], (k, *w.shape[1:]), conv)
     if len(phases) < conv.stride[0] * conv.stride[1]:
-        _clear(4 * get_num_threads(), 4 * get_num_threads(), gx.reshape(-1))  # no window reaches some pixels
+        _clear(4 * threads(), 4 * threads(), gx.reshape(-1))  # no window reaches some pixels
     for phase in phases:
         for g in range(conv.groups):
             windows = windows_of(gy, g * k, (1, 1), phase.size)
             target = Target(gx, g * c, c, conv.stride, phase.first)
             gathered = not is_matrix(windows, window, conv)
-            _multiply(windows, w[g * k : g * k + k], phase.weights, gathered, None, None, target)
+            _multiply(windows, w[g * k : g * k + k], phase.weights, gathered, None, None, target, None)
 
 
 def measures(w: Array, y_shape: tuple[int, ...], conv: Geometry) -> bool:
@@ -294,53 +304,34 @@ def _multiply(
     bias: Array | None,
     epilogue: Epilogue | Moments | None,
     target: Target,
+    kept: Kept | None,
 ) -> None:
     """One product: pack the weights, choose the blocks, and run the kernel on all threads."""
-    y, channels, workers = target.y, target.channels, get_num_threads()
-    pixels = len(y) * windows.rows * windows.columns
-    plan = _plan(weights, channels, pixels, windows[1:], workers)
+    y, channels, workers = target.y, target.channels, threads()
+    plan = _plan(weights, gathered, windows[1:], y.shape, target[1:], workers)
     if plan is None:
         narrow.product(windows, w, weights, bias, finish_of(y, epilogue), y, target.stride, target.first)
         return
-    rows, panels = plan.rows, plan.panels
-    packed = address(workspace("weights", panels * WIDTH * len(rows.offsets)))
-    if plan.matrix is not None:
-        pack_panels(address(w) + 4 * weights.taps[0].weights[0], plan.matrix, packed, 1, weights.channels, channels)
-    else:
-        _pack_weights(panels * 4, packed, address(w), weights.lane, channels, rows.offsets, rows.sorted)
-    shift = zeros(panels * WIDTH)
-    if bias is not None:
-        shift = workspace("bias", panels * WIDTH)
-        shift[:channels] = bias
-    ending = finish_of(y, epilogue, -(-pixels // plan.block))
-    whole = target.stride == (1, 1) and (windows.rows, windows.columns) == y.shape[1:3]
-    scratch = workspace("scratch", workers, plan.columns_size + plan.block * panels * WIDTH + LINE)
-    problem = Product(
-        gathered=int(gathered),
-        weights=packed,
-        bias=address(shift),
-        y=address(y) + 4 * target.channel,
-        y_pixel=y.shape[3],
-        y_height=y.shape[1],
-        y_width=y.shape[2],
-        y_stride_h=target.stride[0],
-        y_stride_w=target.stride[1],
-        y_first_h=target.first[0],
-        y_first_w=target.first[1],
-        pixels=pixels,
-        channel=target.channel,
-        channels=channels,
-        block=plan.block,
-        panels=plan.share,
-        scratch=address(scratch),
-        scratch_size=scratch.shape[1],
-        columns_row=rows.stride,
-        columns_size=plan.columns_size,
-        patch_row=plan.patch_row,
-        streams=int(whole and channels == y.shape[3] and streams(y)),
-        counter=counter(),
+    rows, panels, source = plan.rows, plan.panels, address(w)
+
+    def fill(packed: Array) -> None:
+        if plan.matrix is None:
+            _pack_weights(panels * 4, address(packed), source, weights.lane, channels, rows.offsets, rows.sorted)
+        else:
+            first = source + 4 * weights.taps[0].weights[0]
+            pack_panels(first, plan.matrix, address(packed), 1, weights.channels, channels)
+
+    packed = prepared("weights", (panels * WIDTH * rows.length,), fill, kept, (weights, target.channel))
+    places = Places(
+        address(packed),
+        bias_row(bias, panels * WIDTH),
+        address(y) + 4 * target.channel,
+        reserve("scratch", workers * plan.scratch_size),
+        counter(),
+        streams(y) if plan.whole else 0,
     )
-    _product(workers, problem, ending, windows, rows.pieces, rows.chunks, rows.starts)
+    ending = finish_of(y, epilogue, plan.blocks)
+    _product(workers, plan.product, tuple(places), tuple(ending), tuple(windows), rows.pieces, rows.chunks, rows.starts)
 
 
 class Plan(NamedTuple):
@@ -349,21 +340,55 @@ class Plan(NamedTuple):
     rows: Rows
     matrix: Operand | None  # the weights, if they are one
     panels: int
-    block: int  # pixels in a block
-    share: int  # panels in a block
-    columns_size: int  # what the columns of a block need, in floats
-    patch_row: int
+    blocks: int  # of pixels
+    whole: bool  # whether all of y is filled
+    scratch_size: int  # floats of one worker
+    product: tuple[int, ...]  # as the kernel takes it
 
 
 @functools.lru_cache(maxsize=1024)
-def _plan(weights: Weights, channels: int, pixels: int, windows: tuple[int, ...], workers: int) -> Plan | None:
-    """The plan of a product; None if it is left to :mod:`.narrow`. ``windows`` are :class:`Windows` without address."""
+def _plan(
+    weights: Weights,
+    gathered: bool,
+    windows: tuple[int, ...],
+    y: tuple[int, ...],
+    target: tuple[int, int, tuple[int, int], tuple[int, int]],
+    workers: int,
+) -> Plan | None:
+    """The plan of a product; None if it is left to :mod:`.narrow`.
+
+    ``windows`` are :class:`Windows` without address, ``target`` is a :class:`Target` without ``y``, of this shape.
+    """
+    channel, channels, stride, first = target
     if weights.all_channels and narrow.serves(weights.taps, channels):
         return None
     rows = matrix_rows(weights.taps, weights.channels, weights.step, weights.all_channels)
-    panels = -(-channels // WIDTH)
+    seen, panels = Windows(0, *windows), -(-channels // WIDTH)
+    pixels = y[0] * seen.rows * seen.columns
     block, share = _blocks(pixels, panels, workers)
-    return Plan(rows, _as_matrix(weights), panels, block, share, *room(rows, Windows(0, *windows), block))
+    columns_size, patch_row = room(rows, seen, block)
+    scratch_size = columns_size + block * panels * WIDTH + LINE
+    product = Product(
+        gathered=int(gathered),
+        y_pixel=y[3],
+        y_height=y[1],
+        y_width=y[2],
+        y_stride_h=stride[0],
+        y_stride_w=stride[1],
+        y_first_h=first[0],
+        y_first_w=first[1],
+        pixels=pixels,
+        channel=channel,
+        channels=channels,
+        block=block,
+        panels=share,
+        scratch_size=scratch_size,
+        columns_row=rows.stride,
+        columns_size=columns_size,
+        patch_row=patch_row,
+    )
+    whole = stride == (1, 1) and (seen.rows, seen.columns) == y[1:3] and channels == y[3]
+    return Plan(rows, _as_matrix(weights), panels, -(-pixels // block), whole, scratch_size, tuple(product))
 
 
 def _as_matrix(weights: Weights) -> Operand | None:

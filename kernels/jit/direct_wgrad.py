@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from numba import get_num_threads
-
 from .conv import Geometry
-from .conv_matrix import gather_columns, is_matrix, matrix_rows, window_taps, windows_of
+from .conv_matrix import Windows, gather_columns, is_matrix, matrix_rows, window_taps, windows_of
 from .conv_patch import copy_patches, line_of, room
 from .gemm import FAR, WIDTH, multiply_blocks, pack_rows
-from .parallel import parallel_for
+from .parallel import parallel_for, threads
 from .vector import LANES, LINE, Emitter, Int, Pointer, take, transposed, vector_kernel
-from .workspace import address, counter, workspace, zeros
+from .workspace import address, counter, reserve, workspace, zeros
 
 Array = Any
 
@@ -51,6 +49,7 @@ class Sum(NamedTuple):
 @parallel_for
 def _sum(worker, p, windows, pieces, chunks, starts):
     """One worker: take a chunk of the row, a share of the channels and a part of the pixels, and sum up."""
+    p, windows = Sum(*p), Windows(*windows)
     columns = p.scratch + 4 * worker * p.scratch_size
     packed = columns + 4 * p.columns_size
     shares = (p.channels + p.share - 1) // p.share
@@ -164,7 +163,7 @@ def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
     k, c, r, s = gw.shape
     k //= conv.groups
     rows = matrix_rows(window_taps((r, s), conv), c, r * s, conv.groups == 1)
-    workers, chunks = get_num_threads(), len(rows.chunks) - 1
+    workers, chunks = threads(), len(rows.chunks) - 1
     share = min(-(-k // WIDTH) * WIDTH, SHARE)
     shares = -(-k // share)
     pixels = gy.shape[0] * gy.shape[1] * gy.shape[2]
@@ -173,7 +172,7 @@ def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
     for g in range(conv.groups):
         windows = windows_of(x, g * c, conv.stride, gy.shape[1:3])
         columns, patch_row = room(rows, windows, BLOCK)
-        scratch = workspace("scratch", workers, columns + BLOCK * share + LINE)
+        scratch_size = columns + BLOCK * share + LINE
         problem = Sum(
             gathered=int(not is_matrix(windows, (r, s), conv)),
             gy=address(gy) + 4 * g * k,
@@ -183,14 +182,14 @@ def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
             share=share,
             splits=splits,
             parts=address(parts),
-            zeros=address(zeros(WIDTH)),
-            scratch=address(scratch),
-            scratch_size=scratch.shape[1],
+            zeros=zeros(WIDTH),
+            scratch=reserve("scratch", workers * scratch_size),
+            scratch_size=scratch_size,
             columns_row=rows.stride,
             columns_size=columns,
             patch_row=patch_row,
             counter=counter(),
         )
-        _sum(workers, problem, windows, rows.pieces, rows.chunks, rows.starts)
+        _sum(workers, tuple(problem), tuple(windows), rows.pieces, rows.chunks, rows.starts)
         to, order = address(gw) + 4 * g * k * rows.length, address(rows.sorted)
         _add_up(-(-k // LANES) * 4, address(parts), splits, shares, rows.length, share, to, k, order)

@@ -22,17 +22,16 @@ import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import get_num_threads
 
 from .compile import kernel
 from .dots import COLUMNS as GROUP, row_products
 from .gemm import FAR, TILE_ROWS, UNFINISHED, WIDTH, multiply_unpacked, multiply_windows
 from .narrow import MOST, dots
 from .panels import Operand, pack_panels, pack_part
-from .parallel import parallel_for
+from .parallel import parallel_for, threads
 from .rows import copy_rows_exactly, fence, turn
 from .vector import LANES, LINE, take
-from .workspace import address, counter, streams, workspace, zeros
+from .workspace import address, bias_row, counter, reserve, streams, workspace, zeros
 
 Array = Any
 
@@ -93,6 +92,12 @@ class Places(NamedTuple):
 
 
 @kernel
+def _named(p):
+    """The problem whose parts are these."""
+    return Problem(Operand(*p[0]), Operand(*p[1]), *p[2:])
+
+
+@kernel
 def _copy_part(to, address, a, matrix, m, k, rows, length):
     """A part of some rows of A, as rows; from row m and column k on."""
     if a.by_columns:
@@ -104,6 +109,7 @@ def _copy_part(to, address, a, matrix, m, k, rows, length):
 @parallel_for
 def _blocks(worker, p, at):
     """One worker: take blocks of C."""
+    p, at = _named(p), Places(*at)
     a, b = p.a, p.b
     source = at.scratch + 4 * worker * p.scratch_size
     aside, aside_row = source + 4 * p.rows * SOURCE_ROW, p.columns + LINE
@@ -152,6 +158,7 @@ def _blocks(worker, p, at):
 @parallel_for
 def _few_rows(item, p, at):
     """Some columns of C, of few rows: B is read once, a strip of ``STRIP`` rows after the other."""
+    p, at = _named(p), Places(*at)
     first, end = item * SPAN, min(item * SPAN + SPAN, p.n)
     for k in range(0, p.k, STRIP):
         length = min(STRIP, p.k - k)
@@ -164,6 +171,7 @@ def _few_rows(item, p, at):
 @parallel_for
 def _lying(item, p, at, some):
     """`some` columns of C, as dot products of rows of A and columns of B, both contiguous."""
+    p, at = _named(p), Places(*at)
     matrix, part = divmod(item, (p.n + some - 1) // some)
     first = part * some
     a, b = at.a + 4 * matrix * p.a.stack, at.b + 4 * (matrix * p.b.stack + first * p.b.line)
@@ -188,7 +196,7 @@ def _of_few_rows(a: Array, b: int, line: int, out: Array, bias: Array | None) ->
         rows[:, :k], rows[:, k:] = a, 0
         a = rows
     sums = workspace("scratch", n, m)
-    _dots(-(-n // SOME), address(a), padded, b, line, k, m, n, address(zeros(MOST)), address(sums))
+    _dots(-(-n // SOME), address(a), padded, b, line, k, m, n, zeros(MOST), address(sums))
     out[...] = sums.T
     if bias is not None:
         out += bias
@@ -199,7 +207,7 @@ def matmul(a: Array, b: Array, out: Array, bias: Array | None = None) -> None:
 
     Strides may be anything; an operand that is contiguous neither by rows nor by columns is copied.
     """
-    workers = get_num_threads()
+    workers = threads()
     left, right = _operand(a.shape, a.strides), _operand(b.shape, b.strides)
     if left is None:
         a = np.ascontiguousarray(a)
@@ -207,32 +215,29 @@ def matmul(a: Array, b: Array, out: Array, bias: Array | None = None) -> None:
     if right is None:
         b = np.ascontiguousarray(b)
         right = _operand(b.shape, b.strides)
-    problem = _problem(left, right, *out.shape, a.shape[2], workers)
+    problem, shapes = _problem(left, right, *out.shape, a.shape[2], workers)
     n = problem.n
     if problem.dots:
         _of_few_rows(a[0], address(b), right.line, out[0], bias)
         return
-    shift = zeros(n + WIDTH)
-    if bias is not None:
-        shift = workspace("bias", n + WIDTH)
-        shift[:n] = bias
+    row = bias_row(bias, n + WIDTH)
     if problem.lying:
         some = min(SOME, _padded(-(-problem.stack * n // (4 * workers)), GROUP))
-        places = Places(address(a), address(b), address(out), 0, address(shift), 0, 0, 0)
-        _lying(problem.stack * -(-n // some), problem, places, some)
+        places = Places(address(a), address(b), address(out), 0, row, 0, 0, 0)
+        _lying(problem.stack * -(-n // some), shapes, tuple(places), some)
         return
     if problem.few:
-        places = Places(address(a), address(b), address(out), 0, address(shift), 0, 0, 0)
-        _few_rows(-(-n // SPAN), problem, places)
+        places = Places(address(a), address(b), address(out), 0, row, 0, 0, 0)
+        _few_rows(-(-n // SPAN), shapes, tuple(places))
         return
     packed = 0
     if problem.packed:
-        packed, matrices = address(workspace("values", problem.packed)), problem.stack if right.stack else 1
+        packed, matrices = reserve("values", problem.packed), problem.stack if right.stack else 1
         pack_panels(address(b), right, packed, matrices, problem.k, n)
     past = streams(out) if problem.depth == problem.k else 0
-    scratch = address(workspace("scratch", workers * problem.scratch_size))
-    places = Places(address(a), address(b), address(out), packed, address(shift), scratch, counter(), past)
-    _blocks(workers, problem, places)
+    scratch = reserve("scratch", workers * problem.scratch_size)
+    places = Places(address(a), address(b), address(out), packed, row, scratch, counter(), past)
+    _blocks(workers, shapes, tuple(places))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -248,11 +253,12 @@ def _operand(shape: tuple[int, int, int], strides: tuple[int, int, int]) -> Oper
 
 
 @functools.lru_cache(maxsize=4096)
-def _problem(left: Operand, right: Operand, stack: int, m: int, n: int, k: int, workers: int) -> Problem:
+def _problem(left: Operand, right: Operand, stack: int, m: int, n: int, k: int, workers: int) -> tuple[Problem, Any]:
+    """The problem, and as a kernel takes it."""
     rows, columns = _block(stack, m, n, workers)
     packed_stack = _padded(n, WIDTH) * k
     packs = m > ROWS
-    return Problem(
+    problem = Problem(
         a=left,
         b=right,
         stack=stack,
@@ -270,6 +276,7 @@ def _problem(left: Operand, right: Operand, stack: int, m: int, n: int, k: int, 
         few=m <= FEW and stack == 1 and not left.by_columns and not right.by_columns and n % WIDTH == 0,
         scratch_size=rows * (SOURCE_ROW + columns + LINE) + (0 if packs else columns * DEPTH) + LINE,
     )
+    return problem, (tuple(left), tuple(right), *problem[2:])
 
 
 def _block(stack: int, m: int, n: int, workers: int) -> tuple[int, int]:

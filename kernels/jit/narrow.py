@@ -17,12 +17,11 @@ import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import get_num_threads
 
 from .conv_matrix import Tap, Weights, Windows
 from .conv_patch import copy_line
 from .finish import Finish, finish
-from .parallel import parallel_for
+from .parallel import parallel_for, threads
 from .vector import LANES, LINE, Emitter, Int, Pointer, take, vector_kernel
 from .workspace import address, counter, workspace, zeros
 
@@ -171,14 +170,14 @@ def product(
     first: tuple[int, int],
 ) -> None:
     """Fill and finish every ``stride``-th pixel of ``y (N, H, W, K)`` from ``first`` on."""
-    workers, channels, taps = get_num_threads(), y.shape[3], weights.taps
+    workers, channels, taps = threads(), y.shape[3], weights.taps
     pixel = np.arange(weights.channels) * weights.step
     offsets = np.array([[o + pixel for o in tap.weights] for tap in taps]).reshape(len(taps), -1)
     padded = -(-offsets.shape[1] // LANES) * LANES
     packed = np.zeros((channels, len(taps), padded), np.float32)
     for k in range(channels):
         packed[k, :, : offsets.shape[1]] = w.reshape(-1)[k * weights.lane + offsets]
-    shift = zeros(channels) if bias is None else bias
+    shift = zeros(channels) if bias is None else address(bias)
     lines = max(1, min(8, -(-len(y) * windows.rows // (4 * workers))))
     span = (windows.columns - 1) * windows.stride_w + len(taps[0].weights)
     rows = (lines - 1) * windows.stride_h + len(taps)
@@ -190,7 +189,7 @@ def product(
         taps_columns=len(taps[0].weights),
         weights=address(packed),
         padded=padded,
-        bias=address(shift),
+        bias=shift,
         y=address(y),
         y_height=y.shape[1],
         y_width=y.shape[2],

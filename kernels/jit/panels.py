@@ -32,6 +32,7 @@ def pack_part(to, to_panel, address, b, matrix, k, n, rows, columns):
 @parallel_for
 def _pack(item, address, b, to, to_stack, k, n):
     """A part of the rows of some panels of one matrix."""
+    b = Operand(*b)
     across, down = (n + COLUMNS - 1) // COLUMNS, (k + ROWS - 1) // ROWS
     matrix, rest = divmod(item, across * down)
     column, row = rest % across * COLUMNS, rest // across * ROWS
@@ -41,4 +42,4 @@ def _pack(item, address, b, to, to_stack, k, n):
 
 def pack_panels(address: int, b: Operand, to: int, matrices: int, k: int, n: int) -> None:
     """Pack ``b (matrices, k, n)`` from one address to another, as ``(matrices, panels, k, WIDTH)``."""
-    _pack(matrices * -(-n // COLUMNS) * -(-k // ROWS), address, b, to, -(-n // WIDTH) * WIDTH * k, k, n)
+    _pack(matrices * -(-n // COLUMNS) * -(-k // ROWS), address, tuple(b), to, -(-n // WIDTH) * WIDTH * k, k, n)

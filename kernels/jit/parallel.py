@@ -6,6 +6,9 @@
 ...         x[task, c] *= factor
 >>> scale(x.shape[0], x, 2.0)           # for task in range(x.shape[0]): scale(task, x, 2.0)
 
+Structures of numbers go to a kernel as plain tuples: the class of a named one is looked up anew at each call, in 2 us
+and more. The kernel gives the names, ``p = Problem(*p)``, and that costs nothing.
+
 It is ``numba.prange`` underneath, in one small function that is compiled once and calls the task through a pointer.
 A ``prange`` in every kernel would have Numba optimise and assemble each body four times over; so it is twice.
 """
@@ -22,11 +25,17 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np.ufunc import parallel as threading_layer
 
 from .compile import kernel
 
 _INTP = ir.IntType(64)
 _TASK = ir.FunctionType(ir.VoidType(), [_INTP, _INTP])  # void task(index, address of the arguments)
+
+
+def threads() -> int:
+    """How many threads work: :func:`numba.get_num_threads` without the two locks that it takes to start them first."""
+    return threading_layer._get_num_threads() if threading_layer._is_initialized else numba.get_num_threads()
 
 
 def parallel_for(function: Callable[..., None] | None = None, **options: Any) -> Any:

@@ -25,17 +25,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import get_num_threads
 
 from .compile import kernel
 from .gemm import WIDTH, multiply
 from .panels import Operand, pack_panels
-from .parallel import parallel_for
+from .parallel import parallel_for, threads
 from .rnn import FUSED, ONE, sigmoid, tanh
-from .workspace import address, workspace
+from .workspace import address, reserve
 
 __all__ = [
-    "get_num_threads",
     "gru_backward",
     "gru_forward",
     "lstm_backward",
@@ -44,6 +42,7 @@ __all__ = [
     "padded",
     "rnn_backward",
     "rnn_forward",
+    "threads",
 ]
 
 Array = Any
@@ -62,7 +61,7 @@ def packed(matrix: Array) -> int:
     by_columns = int(matrix.strides[1] != 4)
     if matrix.strides[1 - by_columns] != 4:
         matrix, by_columns = np.ascontiguousarray(matrix), 0
-    to = address(workspace("weights", padded(n) * k))
+    to = reserve("weights", padded(n) * k)
     pack_panels(address(matrix), Operand(0, matrix.strides[by_columns] // 4, by_columns), to, 1, k, n)
     return to
 

@@ -21,19 +21,18 @@ import functools
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import get_num_threads
 
 from .compile import kernel
 from .conv import Geometry
-from .finish import Epilogue, Moments, finish_of
+from .finish import Epilogue, Finish, Moments, finish_of
 from .gemm import TILE_ROWS, WIDTH, multiply
-from .parallel import parallel_for
+from .parallel import parallel_for, threads
 from .vector import LANES, LINE, take
 from .winograd_schemes import LARGEST, STRIDED, STRIDED_BACK, saving, scheme_of
-from .winograd_tiles import apart, read_x, tables, tiles_of, write_y
+from .winograd_tiles import Tiles, apart, read_x, tables, tiles_of, write_y
 from .winograd_transforms import filter_tile
 from .winograd_wgrad import SHARE, SHARE_ROW, all_x_tiles, wgrad
-from .workspace import address, counter, workspace, zeros
+from .workspace import Kept, address, bias_row, counter, prepared, reserve
 
 __all__ = ["dgrad", "fprop", "saving", "wgrad"]
 
@@ -79,6 +78,7 @@ def _transform_weights(weights, n, c, to, points_apart):
 @parallel_for
 def _pack_weights(item, weights, u, channels, y_channels):
     """``U``: an eighth of the input channels of one panel."""
+    weights = Weights(*weights)
     panels = (y_channels + WIDTH - 1) // WIDTH
     panel, part = item // 8, item % 8
     points_apart = apart(panels * channels * WIDTH)
@@ -90,6 +90,7 @@ def _pack_weights(item, weights, u, channels, y_channels):
 @parallel_for
 def _many_tiles(worker, tiles, p, ending):
     """Take blocks of tiles: transform, multiply, transform back."""
+    tiles, p, ending = Tiles(*tiles), Problem(*p), Finish(*ending)
     table = tables()
     channels, y_channels = tiles.x_channels, tiles.y_channels
     panels = (y_channels + WIDTH - 1) // WIDTH
@@ -124,6 +125,7 @@ def _many_tiles(worker, tiles, p, ending):
 @parallel_for
 def _few_tiles(worker, tiles, weights, p, ending):
     """Take 64 output channels, and go through their filters 64 x 64 at a time."""
+    tiles, weights, p, ending = Tiles(*tiles), Weights(*weights), Problem(*p), Finish(*ending)
     table = tables()
     number = tiles.number
     v_apart, u_apart = apart(number * SHARE_ROW), apart(SHARE * SHARE)
@@ -156,13 +158,19 @@ def _few_tiles(worker, tiles, weights, p, ending):
 
 
 def fprop(
-    x: Array, w: Array, bias: Array | None, y: Array, conv: Geometry, epilogue: Epilogue | Moments | None = None
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    y: Array,
+    conv: Geometry,
+    epilogue: Epilogue | Moments | None = None,
+    kept: Kept | None = None,
 ) -> None:
     """Write ``x * w + bias`` into ``y``, and finish it."""
     w = _whole_vectors(w, 0)
     scheme = scheme_of(conv.stride, conv.padding, y.shape[1:3])
     weights = Weights(scheme, address(w), 9 * w.shape[1], 9, 0)
-    _convolve(x, w, weights, bias, epilogue, y, conv.padding)
+    _convolve(x, w, weights, bias, epilogue, y, conv.padding, kept)
 
 
 def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
@@ -171,7 +179,7 @@ def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
     scheme, padding = scheme_of(conv.stride, conv.padding, gx.shape[1:3]), (2 - conv.padding[0], 2 - conv.padding[1])
     if scheme == STRIDED:
         scheme, padding = STRIDED_BACK, (0, 0)
-    _convolve(gy, w, Weights(scheme, address(w), 9, 9 * w.shape[1], 1), None, None, gx, padding)
+    _convolve(gy, w, Weights(scheme, address(w), 9, 9 * w.shape[1], 1), None, None, gx, padding, None)
 
 
 def measures(w: Array, y_shape: tuple[int, ...], conv: Geometry) -> bool:
@@ -196,30 +204,31 @@ def _convolve(
     epilogue: Epilogue | Moments | None,
     y: Array,
     padding: tuple[int, int],
+    kept: Kept | None,
 ) -> None:
     """One convolution; ``w`` holds the memory of ``weights``."""
-    workers, tiles = get_num_threads(), tiles_of(weights.scheme, x, y, padding)
+    workers, tiles = threads(), tiles_of(weights.scheme, x, y, padding)
     c, k, points = x.shape[3], y.shape[3], tiles.points
     panels = -(-k // WIDTH)
-    shift = zeros(panels * WIDTH)
-    if bias is not None:
-        shift = workspace("bias", panels * WIDTH)
-        shift[:k] = bias
+    shift = bias_row(bias, panels * WIDTH)
     if tiles.number <= MANY_TILES and c * k >= 128 * 128:
         row = apart(tiles.number * SHARE_ROW)
-        v = workspace("values", -(-c // SHARE) * points * row)
-        scratch = workspace("scratch", workers, points * (row + apart(SHARE * SHARE)) + k + LINE)
-        p = Problem(address(shift), 0, address(v), 0, 0, address(scratch), scratch.shape[1], counter())
-        all_x_tiles(-(-c // SHARE) * 8, tiles, p.v)
-        _few_tiles(workers, tiles, weights, p, finish_of(y, epilogue, 1))
+        v = reserve("values", -(-c // SHARE) * points * row)
+        size = points * (row + apart(SHARE * SHARE)) + k + LINE
+        p = Problem(shift, 0, v, 0, 0, reserve("scratch", workers * size), size, counter())
+        all_x_tiles(-(-c // SHARE) * 8, tuple(tiles), v)
+        _few_tiles(workers, tuple(tiles), tuple(weights), tuple(p), tuple(finish_of(y, epilogue, 1)))
         return
     share, block = min(panels * WIDTH, 256), _block(points, tiles.number, workers)
-    u = workspace("values", points * apart(panels * c * WIDTH))
+
+    def fill(u: Array) -> None:
+        _pack_weights(panels * 8, tuple(weights), address(u), c, k)
+
+    u = prepared("values", (points * apart(panels * c * WIDTH),), fill, kept, weights.scheme)
     size = points * (apart(block * (c + LANES + 16)) + apart(block * (share + 16))) + k + LINE
-    scratch = workspace("scratch", workers, size)
-    p = Problem(address(shift), address(u), 0, block, share, address(scratch), scratch.shape[1], counter())
-    _pack_weights(panels * 8, weights, p.u, c, k)
-    _many_tiles(workers, tiles, p, finish_of(y, epilogue, -(-tiles.number // block)))
+    p = Problem(shift, address(u), 0, block, share, reserve("scratch", workers * size), size, counter())
+    ending = finish_of(y, epilogue, -(-tiles.number // block))
+    _many_tiles(workers, tuple(tiles), tuple(p), tuple(ending))
 
 
 @functools.lru_cache(maxsize=1024)

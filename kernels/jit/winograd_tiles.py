@@ -59,14 +59,13 @@ def tiles_of(scheme: int, x: Array, y: Array, padding: tuple[int, int]) -> Tiles
     down, across = -(-y.shape[1] // outputs), -(-y.shape[2] // outputs)
     if scheme == PAIRS:
         padding = 0, 0  # the zeros around the image are in the formulas
-    nothing = zeros(max(x.shape[3], y.shape[3]) + LANES)
     return Tiles(
         *(scheme, points * points, pixels, step, outputs),
         *(address(x), *x.shape[1:]),
         *(address(y), *y.shape[1:]),
         *(-padding[0], -padding[1]),
         *(across, down, x.shape[0] * down * across),
-        address(nothing),
+        zeros(max(x.shape[3], y.shape[3]) + LANES),
     )
 
 

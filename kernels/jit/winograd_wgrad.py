@@ -12,17 +12,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from numba import get_num_threads
-
 from .compile import kernel
 from .conv import Geometry
 from .gemm import WIDTH, multiply_transposed
-from .parallel import parallel_for
+from .parallel import parallel_for, threads
 from .vector import LANES, LINE, take
 from .winograd_schemes import scheme_of
-from .winograd_tiles import apart, ask_tiles, read_gy, read_x, tables, tiles_of
+from .winograd_tiles import Tiles, apart, ask_tiles, read_gy, read_x, tables, tiles_of
 from .winograd_transforms import filter_gradient_tile
-from .workspace import address, counter, workspace
+from .workspace import address, counter, reserve, workspace
 
 Array = Any
 
@@ -56,6 +54,7 @@ class Problem(NamedTuple):
 @parallel_for
 def all_x_tiles(item, tiles, to):
     """Transform all tiles of x into ``(channels / 64, points, tiles, 64)``: an eighth of the tiles of 64 channels."""
+    tiles = Tiles(*tiles)
     table = tables()
     channel, part, points_apart = item // 8 * SHARE, item % 8, apart(tiles.number * SHARE_ROW)
     channels = min(SHARE, tiles.x_channels - channel)
@@ -67,6 +66,7 @@ def all_x_tiles(item, tiles, to):
 @parallel_for
 def _all_gy_tiles(item, tiles, to):
     """The same for gy."""
+    tiles = Tiles(*tiles)
     table = tables()
     channel, part, points_apart = item // 8 * SHARE, item % 8, apart(tiles.number * SHARE_ROW)
     channels = min(SHARE, tiles.y_channels - channel)
@@ -78,6 +78,7 @@ def _all_gy_tiles(item, tiles, to):
 @parallel_for
 def _few_tiles(worker, tiles, p):
     """Take 64 x 64 filters: one product over all tiles for each point."""
+    tiles, p = Tiles(*tiles), Problem(*p)
     number, columns = tiles.number, (tiles.y_channels + SHARE - 1) // SHARE
     sums_apart, v_apart = apart(SHARE * SHARE), apart(number * SHARE_ROW)
     sums = p.scratch + 4 * worker * p.scratch_size
@@ -97,6 +98,7 @@ def _few_tiles(worker, tiles, p):
 @parallel_for
 def _many_tiles(worker, tiles, p):
     """Take a block of filters and a part of the tiles; the sums stay in cache while the tiles pass by."""
+    tiles, p = Tiles(*tiles), Problem(*p)
     table = tables()
     share, v_row = p.share, p.share + LINE
     columns = (tiles.y_channels + share - 1) // share
@@ -149,7 +151,7 @@ def _add_parts(item, parts, total):
 def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
     """Write the gradient with respect to the weight into ``gw``."""
     scheme = scheme_of(conv.stride, conv.padding, gy.shape[1:3])
-    workers, tiles = get_num_threads(), tiles_of(scheme, x, gy, conv.padding)
+    workers, tiles = threads(), tiles_of(scheme, x, gy, conv.padding)
     c, k, points = x.shape[3], gy.shape[3], tiles.points
     padded = -(-k // LANES) * LANES
     few = tiles.number <= 256 and -(-c // SHARE) * -(-k // SHARE) >= 4
@@ -158,25 +160,23 @@ def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
     splits = 1 if few or filters >= 2 * workers else min(2 * workers, tiles.number)
     parts = gw if splits == 1 and padded == k else workspace("parts", splits, padded * c * 9)
     size = points * (apart(share * share) + (0 if few else 2 * apart(block * (share + LINE)))) + LINE
-    scratch = workspace("scratch", workers, size)
     row = points * apart(tiles.number * SHARE_ROW) if few else 0
-    v, m = (workspace(name, -(-n // SHARE) * row) for name, n in (("values", c), ("products", k)))
     p = Problem(
-        v=address(v),
-        m=address(m),
+        v=reserve("values", -(-c // SHARE) * row),
+        m=reserve("products", -(-k // SHARE) * row),
         gw=address(parts),
         splits=splits,
         share=share,
         block=block,
-        scratch=address(scratch),
-        scratch_size=scratch.shape[1],
+        scratch=reserve("scratch", workers * size),
+        scratch_size=size,
         counter=counter(),
     )
     if few:
-        all_x_tiles(-(-c // SHARE) * 8, tiles, p.v)
-        _all_gy_tiles(-(-k // SHARE) * 8, tiles, p.m)
-        _few_tiles(workers, tiles, p)
+        all_x_tiles(-(-c // SHARE) * 8, tuple(tiles), p.v)
+        _all_gy_tiles(-(-k // SHARE) * 8, tuple(tiles), p.m)
+        _few_tiles(workers, tuple(tiles), tuple(p))
     else:
-        _many_tiles(workers, tiles, p)
+        _many_tiles(workers, tuple(tiles), tuple(p))
     if parts is not gw:
         _add_parts(16, parts[:, : gw.size], gw.reshape(-1))

@@ -71,9 +71,17 @@ class CPUBackend(ComposedBackend):
         return conv.fprop(x, w, bias, stride, padding, dilation, groups)
 
     def conv2d_unfinished(
-        self, x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
+        self,
+        x: Array,
+        w: Array,
+        bias: Array | None,
+        stride: Pair,
+        padding: Pair,
+        dilation: Pair,
+        groups: int,
+        kept: dict[Any, Any] | None,
     ) -> Convolution | None:
-        return conv.unfinished(x, w, bias, stride, padding, dilation, groups)
+        return conv.unfinished(x, w, bias, stride, padding, dilation, groups, kept)
 
     def conv2d_dgrad(
         self, gy: Array, w: Array, input_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int

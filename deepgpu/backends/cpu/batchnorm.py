@@ -188,4 +188,6 @@ def _channels(x: Array | None, default: float = 0, size: int = 0) -> Array:
     """An argument of one value a channel as the kernels take it; `default` in every place if it is None."""
     if x is None:
         return np.full(size, default, np.float64)
-    return np.ascontiguousarray(x, None if x.dtype in PRECISE else np.float64)
+    if x.dtype not in PRECISE:
+        return np.ascontiguousarray(x, np.float64)
+    return x if x.flags.c_contiguous else np.ascontiguousarray(x)

@@ -12,7 +12,7 @@ import functools
 import importlib
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -135,16 +135,29 @@ IDENTITY = np.array([[0], [1], [0]], np.float32)
 """Centre, scale and shift of a channel that is not normalised."""
 
 
+class _Choice(NamedTuple):
+    """What of a convolution follows from its shapes."""
+
+    name: str  # of the algorithm
+    geometry: Any
+    shape: tuple[int, ...]  # of the result, (N, K, P, Q)
+
+
 class CPUConvolution(Convolution):
     """A float32 convolution whose kernel will also normalise, add and limit, while the image is in cache."""
 
     def __init__(
-        self, name: str, x: Array, w: Array, bias: Array | None, geometry: Any, factors: Array | None = None
+        self,
+        choice: _Choice,
+        x: Array,
+        w: Array,
+        bias: Array | None,
+        kept: dict[Any, Any] | None,
+        factors: Array | None = None,
     ) -> None:
-        self.name, self.geometry = name, geometry
-        self.x, self.w, self.bias, self.factors = x, w, bias, factors
-        self.shape = x.shape[0], w.shape[0], *geometry.output_size(x.shape[2:], w.shape[2:])
-        self.dtype = x.dtype
+        self.choice = choice
+        self.x, self.w, self.bias, self.kept, self.factors = x, w, bias, kept, factors
+        self.shape, self.dtype = choice.shape, x.dtype
         self.reads = (x, w) if bias is None else (x, w, bias)
 
     def normalised(
@@ -152,19 +165,18 @@ class CPUConvolution(Convolution):
     ) -> Convolution | None:
         if self.factors is not None:
             return None
-        factors = batchnorm.factors(self.shape[1], np.float32, weight, bias, mean, var, eps)
-        return CPUConvolution(self.name, self.x, self.w, self.bias, self.geometry, factors)
+        factors = batchnorm.factors(self.shape[1], self.dtype, weight, bias, mean, var, eps)
+        return CPUConvolution(self.choice, self.x, self.w, self.bias, self.kept, factors)
 
     def onto(self, image: Array) -> Unfinished:
         return batchnorm.normalisation(image, self._factors())
 
     def with_moments(self) -> tuple[Array, Array | None]:
         """The image, and the ``slots`` of ``kernels/jit/finish.py`` if the kernel takes moments: to be used at once."""
-        from deepgpu.kernels.jit.finish import Moments
-
-        if self.factors is not None or not _module(self.name).measures(self.w, self.shape, self.geometry):
+        name, geometry, _ = self.choice
+        if self.factors is not None or not _module(name).measures(self.w, self.shape, geometry):
             return self(), None
-        moments = Moments()
+        moments = _module("finish").Moments()
         return self._computed(moments), moments.slots
 
     def _factors(self) -> Array:
@@ -173,32 +185,50 @@ class CPUConvolution(Convolution):
     def __call__(self, residual: Array | None = None, low: float = math.nan, high: float = math.nan) -> Array:
         if self.factors is None and residual is None and low != low and high != high:
             return self._computed(None)
-        from deepgpu.kernels.jit.finish import Epilogue
-
-        limits = np.array([-np.inf if low != low else low, np.inf if high != high else high], np.float32)
         other = None if residual is None else _channels_last(residual, self.dtype)
-        return self._computed(Epilogue(self._factors(), other, limits))
+        return self._computed(_module("finish").Epilogue(self._factors(), other, _limits(low, high)))
 
     def _computed(self, epilogue: Any) -> Array:
         """The image, finished by one of ``kernels/jit/finish.py``, or not at all."""
         x, w, bias = _channels_last(self.x, self.dtype), np.ascontiguousarray(self.w), self.bias
-        n, k, height, width = self.shape
+        name, geometry, (n, k, height, width) = self.choice
         y = memory.empty((n, height, width, k), np.float32)
         shift = None if bias is None else np.ascontiguousarray(bias)
-        _module(self.name).fprop(x, w, shift, y, self.geometry, epilogue)
+        _module(name).fprop(x, w, shift, y, geometry, epilogue, self.kept)
         return y.transpose(0, 3, 1, 2)
 
 
+@functools.lru_cache(maxsize=64)
+def _limits(low: float, high: float) -> Array:
+    """Limits as a kernel takes them; one that is NaN limits nothing."""
+    return np.array([-np.inf if low != low else low, np.inf if high != high else high], np.float32)
+
+
 def unfinished(
-    x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    kept: dict[Any, Any] | None,
 ) -> Convolution | None:
     """See :meth:`deepgpu.backends.base.Backend.conv2d_unfinished`."""
     if x.dtype != np.float32 or _forced.get() is not None:
         return None
-    name = algorithm("fprop", x.shape, w.shape, stride, padding, dilation, groups)
-    if name == "im2col":
-        return None
-    return CPUConvolution(name, x, w, bias, _geometry(stride, padding, dilation, groups))
+    choice = _choice(x.shape, w.shape, stride, padding, dilation, groups)
+    return None if choice.name == "im2col" else CPUConvolution(choice, x, w, bias, kept)
+
+
+@functools.lru_cache(maxsize=4096)
+def _choice(
+    x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> _Choice:
+    geometry = _geometry(stride, padding, dilation, groups)
+    size = geometry.output_size(x_shape[2:], w_shape[2:])
+    name = algorithm("fprop", x_shape, w_shape, stride, padding, dilation, groups)
+    return _Choice(name, geometry, (x_shape[0], w_shape[0], *size))
 
 
 def dgrad(gy: Array, w: Array, input_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
@@ -225,7 +255,7 @@ def wgrad(gy: Array, x: Array, kernel_size: Pair, stride: Pair, padding: Pair, d
 
 @functools.cache
 def _module(name: str) -> Any:
-    """An algorithm's kernels. Imported at its first use, because Numba takes a second to import."""
+    """A module of kernels. Imported at its first use, because Numba takes a second to import."""
     return importlib.import_module(f"deepgpu.kernels.jit.{name}")
 
 
@@ -246,12 +276,10 @@ def _channels_last(x: Array, dtype: np.dtype) -> Array:
     y = x.transpose(0, 2, 3, 1)
     if y.flags.c_contiguous or x.dtype != np.float32 or x.size < LARGE:
         return np.ascontiguousarray(y, dtype)
-    from deepgpu.kernels.jit import conv_layout
-
-    if not conv_layout.is_planar(x):
+    if not _module("conv_layout").is_planar(x):
         return np.ascontiguousarray(y)
     out = memory.empty(y.shape, np.float32)
-    conv_layout.interleave(x, out)
+    _module("conv_layout").interleave(x, out)
     return out
 
 

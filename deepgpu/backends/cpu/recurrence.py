@@ -113,7 +113,7 @@ def _widened(x: Array, width: int) -> Array:
 
 def _tasks(batch: int) -> int:
     """As many as threads: no task waits for another, and a sequence's sums do not depend on who else is in its task."""
-    return max(1, min(_kernels().get_num_threads(), batch // LEAST))
+    return max(1, min(_kernels().threads(), batch // LEAST))
 
 
 @functools.lru_cache(maxsize=64)
