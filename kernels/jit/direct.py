@@ -66,6 +66,7 @@ class Product(NamedTuple):
     channels: int  # of y, in this group
     block: int  # pixels in a block
     panels: int  # panels in a block
+    last: int  # blocks at the end that a worker does not take before it can begin
     scratch_size: int  # of one worker
     columns_row: int  # from one row of gathered columns to the next
     columns_size: int  # of a block of them, or of patches
@@ -100,7 +101,10 @@ def _product(worker, p, at, ending, windows, pieces, chunks, starts):
     past = at.streams and not ending.slots  # the last sums go past the caches
     following = take(at.counter)
     while following < items:
-        item, following = following, take(at.counter)
+        item, following = following, items
+        early = item + p.last < items
+        if early:  # to ask for its pixels; near the end another worker may be free before
+            following = take(at.counter)
         first, panel_0 = item // shares * p.block, item % shares * p.panels
         count, panel_1 = min(p.block, p.pixels - first), min(panel_0 + p.panels, all_panels)
         for chunk in range(chunks.size - 1):
@@ -178,6 +182,8 @@ def _product(worker, p, at, ending, windows, pieces, chunks, starts):
                 to = place + 4 * (begin - channel)
                 stream_rows(to, row, aside + 4 * begin, aside_row, end - begin, count)
             fence()
+        if not early:
+            following = take(at.counter)
 
 
 @kernel
@@ -382,6 +388,7 @@ def _plan(
         channels=channels,
         block=block,
         panels=share,
+        last=2 * workers,
         scratch_size=scratch_size,
         columns_row=rows.stride,
         columns_size=columns_size,

@@ -14,7 +14,9 @@ from deepgpu.backends.cpu import memory
 SMALL = 1 << 18
 """Multiplications up to which a product is left to NumPy, whose BLAS then takes one thread.
 
-Above, float32 is our own: BLAS has threads of its own, which get in the way of the kernels' before and after.
+Above, float32 is our own: BLAS has threads of its own, which get in the way of the kernels' before and after. They go on
+asking for work for 20 ms, and a kernel that starts meanwhile waits for one of its threads until the system takes their
+turn away, some 3 ms.
 """
 
 
@@ -32,15 +34,16 @@ def matmul(a: Array, b: Array) -> Array:
     if dtype.itemsize == 2 and dtype.kind not in "iu":
         with np.errstate(over="ignore"):
             return matmul(a.astype(np.float32), b.astype(np.float32)).astype(dtype)
-    if dtype == b.dtype == np.float32 and min(a.ndim, b.ndim) > 1 and a.size * b.shape[-1] > SMALL:
-        return _matmul_float32(a, b)
+    if dtype == b.dtype == np.float32 and min(a.ndim, b.ndim) > 0:
+        if a.size * (b.shape[-1] if b.ndim > 1 else 1) > SMALL:
+            return _matmul_float32(a, b)
     return np.asarray(np.matmul(a, b))
 
 
 def linear(x: Array, w: Array, bias: Array | None) -> Array:
     """See :meth:`deepgpu.backends.base.Backend.linear`."""
     (m, k), n = x.shape, w.shape[0]
-    if x.dtype == w.dtype == np.float32 and m * n * k > SMALL and m > 1 and n > 1:
+    if x.dtype == w.dtype == np.float32 and m * n * k > SMALL and n > 1:
         y = memory.empty((m, n), np.float32)
         _kernel()(x[None], w.T[None], y[None], bias)
         return y
@@ -49,6 +52,12 @@ def linear(x: Array, w: Array, bias: Array | None) -> Array:
 
 def _matmul_float32(a: Array, b: Array) -> Array:
     """Bring the operands into stacks of matrices, broadcast as NumPy does."""
+    if a.ndim == 2 and b.ndim < 3 and b.size == len(b) == a.shape[1]:
+        return _dots(b.reshape(1, -1), a.T).reshape(a.shape[:1] + b.shape[1:])
+    if b.ndim == 2 and a.ndim < 3 and a.size == a.shape[-1] == len(b):
+        return _dots(a.reshape(1, -1), b).reshape(a.shape[:-1] + b.shape[1:])
+    if 1 in (a.ndim, b.ndim):
+        return np.asarray(np.matmul(a, b))
     kernel = _kernel()
     stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2]) if a.ndim > 2 or b.ndim > 2 else ()
     (m, k), n = a.shape[-2:], b.shape[-1]
@@ -62,4 +71,13 @@ def _matmul_float32(a: Array, b: Array) -> Array:
     else:
         left, right = (np.broadcast_to(x, stack + x.shape[-2:]).reshape(-1, *x.shape[-2:]) for x in (a, b))
         kernel(left, right, out.reshape(-1, m, n))
+    return out
+
+
+def _dots(row: Array, b: Array) -> Array:
+    """``row (1, k) @ b (k, n)``: our own if the columns are contiguous, as the rows of a linear layer's weights are."""
+    if b.shape[1] == 1 or b.strides[0] != b.itemsize:
+        return np.matmul(row, b)
+    out = memory.empty((1, b.shape[1]), np.float32)
+    _kernel()(row[None], b[None], out[None])
     return out

@@ -67,6 +67,26 @@ def test_strided_operands(dtype):
         assert relative_error(gemm.matmul(left, right), left.astype(np.float64) @ right.astype(np.float64)) <= 1e-6
 
 
+VECTORS = [((700, 900), (900,)), ((900,), (900, 700)), ((1, 900), (900, 700)), ((700, 900), (900, 1))]
+VECTORS += [((1, 300_000), (300_000, 1)), ((300_000,), (300_000,)), ((300_000, 1), (1, 1)), ((1, 1), (1, 300_000))]
+VECTORS += [((3, 700, 900), (900,)), ((900,), (3, 900, 700)), ((3, 1, 900), (900, 700)), ((600, 1), (1, 700))]
+
+
+@pytest.mark.parametrize("columns", [(False, False), (False, True), (True, False), (True, True)])
+@pytest.mark.parametrize(("a_shape", "b_shape"), VECTORS)
+def test_vectors(a_shape, b_shape, columns):
+    rng = np.random.default_rng(2)
+    operands = [rng.standard_normal(shape).astype(np.float32) for shape in (a_shape, b_shape)]
+    for i, by_columns in enumerate(columns):
+        if by_columns and operands[i].ndim > 1:
+            operands[i] = np.ascontiguousarray(operands[i].swapaxes(-1, -2)).swapaxes(-1, -2)
+    y = gemm.matmul(*operands)
+    expected = np.asarray(np.matmul(*(a.astype(np.float64) for a in operands)))
+    assert isinstance(y, np.ndarray)
+    assert (y.shape, y.dtype) == (expected.shape, np.float32)
+    assert relative_error(y, expected) <= 2e-6
+
+
 def test_shapes_that_do_not_match():
     with pytest.raises(ValueError, match="matmul"):
         gemm.matmul(np.ones((300, 400), np.float32), np.ones((401, 300), np.float32))
