@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,9 @@ from deepgpu.backends.cpu import memory
 SMALL = 1 << 18
 """Multiplications up to which a product is left to NumPy, whose BLAS then takes one thread.
 
-Above, float32 is our own: BLAS has threads of its own, which get in the way of the kernels' before and after. They go on
-asking for work for 20 ms, and a kernel that starts meanwhile waits for one of its threads until the system takes their
-turn away, some 3 ms.
+Above, float32 is our own: BLAS has threads of its own, which get in the way of the kernels' before and after. They ask
+for more work for another 20 ms, and a kernel that starts meanwhile waits for one of its threads until the system takes
+their turn away, some 3 ms.
 """
 
 
@@ -34,9 +35,8 @@ def matmul(a: Array, b: Array) -> Array:
     if dtype.itemsize == 2 and dtype.kind not in "iu":
         with np.errstate(over="ignore"):
             return matmul(a.astype(np.float32), b.astype(np.float32)).astype(dtype)
-    if dtype == b.dtype == np.float32 and min(a.ndim, b.ndim) > 0:
-        if a.size * (b.shape[-1] if b.ndim > 1 else 1) > SMALL:
-            return _matmul_float32(a, b)
+    if dtype == b.dtype == np.float32 and a.size * math.prod(b.shape[1:][-1:]) > SMALL:
+        return _matmul_float32(a, b)
     return np.asarray(np.matmul(a, b))
 
 
@@ -56,7 +56,7 @@ def _matmul_float32(a: Array, b: Array) -> Array:
         return _dots(b.reshape(1, -1), a.T).reshape(a.shape[:1] + b.shape[1:])
     if b.ndim == 2 and a.ndim < 3 and a.size == a.shape[-1] == len(b):
         return _dots(a.reshape(1, -1), b).reshape(a.shape[:-1] + b.shape[1:])
-    if 1 in (a.ndim, b.ndim):
+    if min(a.ndim, b.ndim) < 2:
         return np.asarray(np.matmul(a, b))
     kernel = _kernel()
     stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2]) if a.ndim > 2 or b.ndim > 2 else ()
