@@ -28,7 +28,7 @@ def ours(name: str, backward: bool, shape: tuple[int, ...]) -> Callable[[], Any]
 
     cpu, rng = registry.get("cpu"), np.random.default_rng(0)
     x, gy = (rng.standard_normal(shape, np.float32) for _ in range(2))
-    return (lambda: cpu.gated_backward(name, gy, x)) if backward else lambda: cpu.gated(name, x)
+    return (lambda: cpu.elementwise_backward(name, gy, x)) if backward else lambda: cpu.elementwise(name, x)
 
 
 def theirs(name: str, backward: bool, shape: tuple[int, ...]) -> Callable[[], Any]:

@@ -377,14 +377,21 @@ class Backend(ABC):
     ) -> Array:
         """``g (sum(c) softmax(x) - c)`` with a gradient ``g`` a label, or one for all, which is 0-d."""
 
-    # --- activations with a gate: "silu", "gelu", "tanh_gelu", "hardswish" --------------------------------------------
+    # --- functions of each element -----------------------------------------------------------------------------------
 
-    def gated(self, name: str, x: Array) -> Array | None:
-        """The activation in one pass; None where this device has no kernel for the array."""
+    def elementwise(self, name: str, x: Array, *factors: float) -> Array | None:
+        """The function of each element in one pass; None where this device has no kernel for the array.
+
+        Parameters
+        ----------
+        name
+            ``"gelu"``, ``"hardswish"``, ``"leaky_relu"`` (factor: the slope), ``"sigmoid"``, ``"silu"``, ``"tanh"`` or
+            ``"tanh_gelu"``.
+        """
         return None
 
-    def gated_backward(self, name: str, gy: Array, x: Array) -> Array | None:
-        """``gy`` times the activation's slope at ``x``; None where this device has no kernel for the arrays."""
+    def elementwise_backward(self, name: str, gy: Array, at: Array, *factors: float) -> Array | None:
+        """``gy`` times the slope, given the input, or of sigmoid and tanh the result; None if there is no kernel."""
         return None
 
     # --- dropout -----------------------------------------------------------------------------------------------------

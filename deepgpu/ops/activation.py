@@ -8,10 +8,10 @@ from typing import Any
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
 from deepgpu.backends.base import Normalisation
-from deepgpu.backends.precision import rounded, widened
 from deepgpu.errors import takes
 from deepgpu.ops.broadcast import unbroadcast
 from deepgpu.ops.dims import dimension
+from deepgpu.ops.elementwise import Elementwise, FusedElementwise
 from deepgpu.ops.op import op
 from deepgpu.ops.selection import where
 from deepgpu.pending import Recipe, worthwhile
@@ -94,36 +94,19 @@ class ReluGrad(LimitingGrad):
         return ReluGrad()(gg, y), None
 
 
-class Elementwise(Node):
-    """A function of each element: ``value`` computes it, in float32 for the half types; ``slope`` is its derivative."""
-
-    keep_inputs = (0,)
-
-    def forward(self, x: Any) -> Any:
-        return rounded(self.value(widened(x)), x.dtype)
-
-    def backward(self, g: Tensor) -> Tensor:
-        (x,) = self.saved
-        return g * self.slope(x)
-
-    def value(self, x: Any) -> Any:
-        raise NotImplementedError
-
-    def slope(self, x: Tensor) -> Tensor:
-        raise NotImplementedError
-
-
-class LeakyRelu(Elementwise):
+class LeakyRelu(FusedElementwise):
     """``x`` where positive, else ``negative_slope x``."""
+
+    kernel = "leaky_relu"
 
     def __init__(self, negative_slope: float) -> None:
         self.negative_slope = negative_slope
+        self.factors = (negative_slope,)
 
     def value(self, x: Any) -> Any:
         return self.xp.where(x > 0, x, x * self.negative_slope)
 
-    def backward(self, g: Tensor) -> Tensor:
-        (x,) = self.saved
+    def gradient(self, g: Tensor, x: Tensor) -> Tensor:
         return where(x > 0, g, g * self.negative_slope)
 
 

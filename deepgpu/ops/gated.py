@@ -5,52 +5,18 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from deepgpu.autograd.grad_mode import no_grad
 from deepgpu.errors import takes
-from deepgpu.ops.activation import Elementwise, floating
-from deepgpu.ops.formula import FusedGradient
+from deepgpu.ops.activation import floating
+from deepgpu.ops.elementwise import FusedElementwise
 from deepgpu.ops.op import op
 from deepgpu.ops.selection import where
-from deepgpu.tensor import Tensor, wrap
+from deepgpu.tensor import Tensor
 
 TANH_GELU_SCALE = math.sqrt(2 / math.pi)
 TANH_GELU_CUBE = 0.044715
 
 
-class Gated(Elementwise):
-    """``x`` times a gate between 0 and 1: one kernel where the device has it."""
-
-    kernel: str
-
-    def forward(self, x: Any) -> Any:
-        y = self.backend.gated(self.kernel, x)
-        return super().forward(x) if y is None else y
-
-    def backward(self, g: Tensor) -> Tensor:
-        (x,) = self.saved
-        return GatedGrad(self)(g, x)
-
-
-class GatedGrad(FusedGradient):
-    """``g`` times the slope."""
-
-    keep_inputs = (0, 1)
-
-    def __init__(self, activation: Gated) -> None:
-        self.activation = activation
-
-    def forward(self, g: Any, x: Any) -> Any:
-        gx = self.backend.gated_backward(self.activation.kernel, g, x)
-        if gx is not None:
-            return gx
-        with no_grad():
-            return self.formula(wrap(g, self.backend), wrap(x, self.backend))[0]._data
-
-    def formula(self, g: Tensor, x: Tensor) -> tuple[Tensor]:
-        return (g * self.activation.slope(x),)
-
-
-class Gelu(Gated):
+class Gelu(FusedElementwise):
     """``x Phi(x)``, with the slope ``Phi(x) + x phi(x)``."""
 
     kernel = "gelu"
@@ -63,7 +29,7 @@ class Gelu(Gated):
         return ((x * math.sqrt(0.5)).erf() + 1) * 0.5 + x * density
 
 
-class TanhGelu(Gated):
+class TanhGelu(FusedElementwise):
     """``0.5 x (1 + tanh(u))`` with ``u = sqrt(2/pi) (x + 0.044715 x^3)``."""
 
     kernel = "tanh_gelu"
@@ -79,7 +45,7 @@ class TanhGelu(Gated):
         return (t + 1) * 0.5 + x * (1 - t * t) * inner * 0.5
 
 
-class Silu(Gated):
+class Silu(FusedElementwise):
     """``x sigmoid(x)``, with the slope ``s (1 + x (1 - s))`` for ``s = sigmoid(x)``."""
 
     kernel = "silu"
@@ -92,7 +58,7 @@ class Silu(Gated):
         return s * (x * (1 - s) + 1)
 
 
-class Hardswish(Gated):
+class Hardswish(FusedElementwise):
     """``x min(max(x + 3, 0), 6) / 6`` (Howard et al., arXiv 1905.02244)."""
 
     kernel = "hardswish"

@@ -8,10 +8,11 @@ from deepgpu import dtypes
 from deepgpu.autograd.node import Node
 from deepgpu.backends.precision import rounded, widened
 from deepgpu.errors import takes
-from deepgpu.ops.activation import Elementwise, logsigmoid
+from deepgpu.ops.activation import logsigmoid
 from deepgpu.ops.broadcast import check_expands, check_shapes, promoted, unbroadcast
 from deepgpu.ops.cast import cast
 from deepgpu.ops.cross_entropy import CrossEntropy
+from deepgpu.ops.elementwise import Elementwise
 from deepgpu.ops.op import op
 from deepgpu.ops.selection import where
 from deepgpu.ops.softmax import log_softmax

@@ -9,6 +9,7 @@ from deepgpu.autograd.node import Node
 from deepgpu.backends.precision import rounded, widened
 from deepgpu.ops.broadcast import floating, refuse_bools
 from deepgpu.ops.cast import cast
+from deepgpu.ops.elementwise import FusedElementwise
 from deepgpu.ops.op import alias, op
 from deepgpu.tensor import Tensor, method
 
@@ -171,17 +172,18 @@ class Abs(Node):
         return g * x.sign()
 
 
-class Sigmoid(Node):
+class Sigmoid(FusedElementwise):
     """``1 / (1 + exp(-x))``, which is 0 where the exponential overflows."""
 
+    keep_inputs = ()
     keep_outputs = (0,)
+    kernel = "sigmoid"
 
-    def forward(self, x: Any) -> Any:
-        return rounded(1 / (self.xp.exp(-widened(x)) + 1), x.dtype)
+    def value(self, x: Any) -> Any:
+        return 1 / (self.xp.exp(-x) + 1)
 
-    def backward(self, g: Tensor) -> Tensor:
-        (y,) = self.saved
-        return g * (y * (1 - y))
+    def slope(self, y: Tensor) -> Tensor:
+        return y * (1 - y)
 
 
 class Erf(Node):

@@ -8,6 +8,7 @@ from typing import Any
 from deepgpu.autograd.node import Node
 from deepgpu.backends.precision import rounded, widened
 from deepgpu.ops.broadcast import floating
+from deepgpu.ops.elementwise import FusedElementwise
 from deepgpu.ops.op import alias, op
 from deepgpu.tensor import Tensor
 
@@ -170,17 +171,18 @@ class Sinc(Node):
         return g * slope.masked_fill(angle * x == 0, 0.0)
 
 
-class Tanh(Node):
+class Tanh(FusedElementwise):
     """``tanh(x)``, with the derivative ``1 - y^2``."""
 
+    keep_inputs = ()
     keep_outputs = (0,)
+    kernel = "tanh"
 
-    def forward(self, x: Any) -> Any:
+    def value(self, x: Any) -> Any:
         return self.xp.tanh(x)
 
-    def backward(self, g: Tensor) -> Tensor:
-        (y,) = self.saved
-        return g * (1 - y * y)
+    def slope(self, y: Tensor) -> Tensor:
+        return 1 - y * y
 
 
 @op(method=True, inplace=True)

@@ -1,4 +1,6 @@
-"""Activations over flat arrays: one pass at the speed of memory. A task is one of `parts` runs of elements.
+"""Activations of straight lines over flat arrays: one pass at the speed of memory.
+
+A task is one of `parts` runs of elements. Bytes, float32: 8 an element, backward 12.
 
 A limit that is NaN limits nothing, because every comparison with it is false; an element that is NaN stays NaN.
 """
@@ -28,3 +30,21 @@ def clamp_backward(part, gy, y, gx, low, high, parts):
         v, w = g[i], a[i]
         v = zero if w <= low else v
         b[i] = zero if w >= high else v
+
+
+@parallel_for
+def leaky_relu(part, x, y, slope, parts):
+    """``y = x``, but ``slope x`` where it is not positive."""
+    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
+    a, b = x[first:end], y[first:end]
+    for i in range(end - first):
+        b[i] = a[i] if a[i] > 0 else slope * a[i]
+
+
+@parallel_for
+def leaky_relu_backward(part, gy, x, gx, slope, parts):
+    """``gx = gy``, but ``slope gy`` where `x` is not positive."""
+    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
+    g, a, b = gy[first:end], x[first:end], gx[first:end]
+    for i in range(end - first):
+        b[i] = g[i] if a[i] > 0 else slope * g[i]

@@ -15,9 +15,11 @@ import functools
 import itertools
 from typing import Any, NamedTuple
 
-from . import narrow
+from . import direct_wgrad, narrow
 from .compile import kernel
 from .conv import Geometry
+from .conv_groups import joined, separate, together
+from .conv_layout import interleave
 from .conv_matrix import (
     Rows,
     Tap,
@@ -30,14 +32,14 @@ from .conv_matrix import (
     windows_of,
 )
 from .conv_patch import copy_patches, line_of, room
-from .direct_wgrad import wgrad
 from .finish import Epilogue, Finish, Moments, finish, finish_of
 from .gemm import TILE_ROWS, WIDTH, multiply_windows, pack
+from .matmul import matmul
 from .panels import Operand, pack_panels
 from .parallel import parallel_for, threads
 from .rows import copy_rows_exactly, fence, stream_rows
 from .vector import LANES, LINE, take
-from .workspace import Kept, address, bias_row, counter, prepared, reserve, streams
+from .workspace import Kept, address, bias_row, counter, prepared, reserve, streams, workspace
 
 __all__ = ["dgrad", "fprop", "wgrad"]
 
@@ -235,6 +237,7 @@ def fprop(
     kept: Kept | None = None,
 ) -> None:
     """Write ``x * w + bias`` into ``y``, and finish it."""
+    w, conv = joined(w, conv)
     window, k = w.shape[2:], w.shape[0] // conv.groups
     weights, c = _filters(w.shape[1], window, conv), w.shape[1]
     for g in range(conv.groups):
@@ -254,6 +257,12 @@ def _filters(channels: int, window: tuple[int, int], conv: Geometry) -> Weights:
 
 def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
     """Write the gradient with respect to the input into ``gx``."""
+    if _is_one_window(gy, w, gx, conv):
+        planes = workspace("products", len(gx), *w.shape[1:])
+        matmul(gy.reshape(1, len(gy), -1), w.reshape(1, len(w), -1), planes.reshape(1, len(gx), -1))
+        interleave(planes, gx)
+        return
+    w, conv = joined(w, conv)
     k, c, window = w.shape[0] // conv.groups, w.shape[1], w.shape[2:]
     phases = _phases(gx.shape[1:3], (k, *w.shape[1:]), conv)
     if len(phases) < conv.stride[0] * conv.stride[1]:
@@ -266,9 +275,27 @@ def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
             _multiply(windows, w[g * k : g * k + k], phase.weights, gathered, None, None, target, None)
 
 
+def _is_one_window(gy: Array, w: Array, gx: Array, conv: Geometry) -> bool:
+    """Whether each image is a single window: its gradient is a product, without the taps that meet nothing."""
+    return gy.shape[1:3] == (1, 1) and gx.shape[1:3] == w.shape[2:] and conv.padding == (0, 0) and conv.groups == 1
+
+
+def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
+    """Write the gradient with respect to the weight into ``gw``."""
+    k, c, r, s = gw.shape
+    number = together(conv.groups, k // conv.groups, c)
+    if number == 1:
+        direct_wgrad.wgrad(gy, x, gw, conv)
+        return
+    wide = workspace("products", k, number * c, r, s)
+    direct_wgrad.wgrad(gy, x, wide, conv._replace(groups=conv.groups // number))
+    separate(wide, gw, k // conv.groups)
+
+
 def measures(w: Array, y_shape: tuple[int, ...], conv: Geometry) -> bool:
     """Whether :func:`fprop` can take moments."""
-    return w.shape[0] // conv.groups > narrow.MOST
+    k = w.shape[0] // conv.groups
+    return k * together(conv.groups, k, w.shape[1]) > narrow.MOST
 
 
 class Phase(NamedTuple):

@@ -12,7 +12,7 @@ import numpy as np
 
 from .compile import kernel
 from .parallel import parallel_for
-from .rnn import ONE, sigmoid, tanh
+from .sigmoid import ONE, sigmoid_of, tanh_of
 from .softmax import exp
 
 FUSED = {"contract"}
@@ -52,12 +52,12 @@ def upper_tail(a, e):
 
 @kernel(inline="always")
 def _silu(x):
-    return x * sigmoid(x)
+    return x * sigmoid_of(x)
 
 
 @kernel(inline="always")
 def _silu_slope(x):
-    s = sigmoid(x)
+    s = sigmoid_of(x)
     return s * (ONE + x * (ONE - s))
 
 
@@ -76,12 +76,12 @@ def _gelu_slope(x):
 
 @kernel(inline="always")
 def _tanh_gelu(x):
-    return HALF * x * (ONE + tanh(SCALE * x * (ONE + CUBE * x * x)))
+    return HALF * x * (ONE + tanh_of(SCALE * x * (ONE + CUBE * x * x)))
 
 
 @kernel(inline="always")
 def _tanh_gelu_slope(x):
-    t = tanh(SCALE * x * (ONE + CUBE * x * x))
+    t = tanh_of(SCALE * x * (ONE + CUBE * x * x))
     inner = SCALE * (ONE + np.float32(3) * CUBE * x * x)
     return HALF * (ONE + t) + HALF * x * (ONE - t * t) * inner
 

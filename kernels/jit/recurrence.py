@@ -30,7 +30,8 @@ from .compile import kernel
 from .gemm import WIDTH, multiply
 from .panels import Operand, pack_panels
 from .parallel import parallel_for, threads
-from .rnn import FUSED, ONE, sigmoid, tanh
+from .rnn import FUSED
+from .sigmoid import ONE, sigmoid_of, tanh_of
 from .workspace import address, reserve
 
 __all__ = [
@@ -101,7 +102,7 @@ def rnn_forward(part, parts, steps, packed, sums, h, state, is_tanh):
             a, out, now = sums[first + r], h[first + r], state[begin + r]
             if is_tanh:
                 for j in range(n):
-                    out[j] = now[j] = tanh(a[j])
+                    out[j] = now[j] = tanh_of(a[j])
             else:
                 for j in range(n):
                     out[j] = now[j] = ZERO if a[j] < ZERO else a[j]
@@ -142,11 +143,11 @@ def lstm_forward(part, parts, steps, packed, gates, h, c, state, cells):
             a, out, after = gates[first + r], h[first + r], c[first + r]
             now, cell = state[begin + r], cells[begin + r]
             for j in range(n):
-                i, f, g, o = sigmoid(a[j]), sigmoid(a[n + j]), tanh(a[2 * n + j]), sigmoid(a[3 * n + j])
+                i, f, g, o = sigmoid_of(a[j]), sigmoid_of(a[n + j]), tanh_of(a[2 * n + j]), sigmoid_of(a[3 * n + j])
                 new = f * cell[j] + i * g
                 a[j], a[n + j], a[2 * n + j], a[3 * n + j] = i, f, g, o
                 after[j] = cell[j] = new
-                out[j] = now[j] = o * tanh(new)
+                out[j] = now[j] = o * tanh_of(new)
 
 
 @parallel_for(fastmath=FUSED)
@@ -163,7 +164,7 @@ def lstm_backward(part, parts, steps, before, packed, gh, gates, c, first_c, gsu
             cell = first_c[row] if row < batch else c[row - batch]
             for j in range(n):
                 i, f, g, o = a[j], a[n + j], a[2 * n + j], a[3 * n + j]
-                t, d = tanh(after[j]), dh[j] + of_state[j]
+                t, d = tanh_of(after[j]), dh[j] + of_state[j]
                 through = of_cell[j] + d * o * (ONE - t * t)
                 da[j] = through * g * i * (ONE - i)
                 da[n + j] = through * cell[j] * f * (ONE - f)
@@ -191,8 +192,8 @@ def gru_forward(part, parts, steps, packed, bias, gates, hidden, h, state):
         for r in range(count):
             a, b, out, now = gates[first + r], hidden[first + r], h[first + r], state[begin + r]
             for j in range(n):
-                reset, update = sigmoid(a[j] + b[j]), sigmoid(a[n + j] + b[n + j])
-                candidate = tanh(a[2 * n + j] + reset * b[2 * n + j])
+                reset, update = sigmoid_of(a[j] + b[j]), sigmoid_of(a[n + j] + b[n + j])
+                candidate = tanh_of(a[2 * n + j] + reset * b[2 * n + j])
                 a[j], a[n + j], a[2 * n + j] = reset, update, candidate
                 out[j] = now[j] = candidate + update * (now[j] - candidate)
 

@@ -15,8 +15,8 @@ from deepgpu.backends.cpu import (
     batchnorm,
     conv,
     cross_entropy,
+    elementwise,
     erf,
-    gated,
     gemm,
     optim,
     pool,
@@ -164,11 +164,11 @@ class CPUBackend(ComposedBackend):
     def hardtanh_backward(self, gy: Array, y: Array, low: float, high: float) -> Array:
         return activation.hardtanh_backward(gy, y, low, high)
 
-    def gated(self, name: str, x: Array) -> Array | None:
-        return gated.gated(name, x)
+    def elementwise(self, name: str, x: Array, *factors: float) -> Array | None:
+        return elementwise.elementwise(name, x, *factors)
 
-    def gated_backward(self, name: str, gy: Array, x: Array) -> Array | None:
-        return gated.gated_backward(name, gy, x)
+    def elementwise_backward(self, name: str, gy: Array, at: Array, *factors: float) -> Array | None:
+        return elementwise.elementwise_backward(name, gy, at, *factors)
 
     def softmax(self, x: Array, axis: int) -> Array:
         return softmax.softmax(x, axis)

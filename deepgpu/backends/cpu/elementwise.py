@@ -1,0 +1,59 @@
+"""Functions of each element on the CPU, over flat memory: the layout of the input is the layout of the result."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from typing import Any
+
+import numpy as np
+
+from deepgpu.backends.base import Array
+from deepgpu.backends.cpu import memory
+from deepgpu.backends.cpu.parts import parts
+from deepgpu.backends.layout import is_dense, same_layout
+
+WORTH = 1 << 13
+"""Elements that are worth a task of their own."""
+
+MODULES = {
+    "gelu": "gated",
+    "hardswish": "gated",
+    "leaky_relu": "activation",
+    "sigmoid": "sigmoid",
+    "silu": "gated",
+    "tanh": "sigmoid",
+    "tanh_gelu": "gated",
+}
+"""Where in :mod:`deepgpu.kernels.jit` the kernels of each function are."""
+
+
+@functools.cache
+def _kernels(name: str) -> tuple[Any, Any]:
+    """Of a function, and of its gradient; Numba is imported with the first of them."""
+    module = importlib.import_module(f"deepgpu.kernels.jit.{MODULES[name]}")
+    return getattr(module, name), getattr(module, f"{name}_backward")
+
+
+def elementwise(name: str, x: Array, *factors: float) -> Array | None:
+    """See :meth:`deepgpu.backends.base.Backend.elementwise`."""
+    if x.dtype != np.float32 or not is_dense(x):
+        return None
+    y = memory.empty_like(x)
+    tasks = parts(x.size, WORTH)
+    _kernels(name)[0](tasks, x.ravel("K"), y.ravel("K"), *map(np.float32, factors), tasks)
+    return y
+
+
+def elementwise_backward(name: str, gy: Array, at: Array, *factors: float) -> Array | None:
+    """See :meth:`deepgpu.backends.base.Backend.elementwise_backward`."""
+    if not gy.dtype == at.dtype == np.float32 or not is_dense(at):
+        return None
+    gx = memory.empty_like(at)
+    if not same_layout(gy, at):
+        laid_out = memory.empty_like(at)
+        laid_out[...] = gy
+        gy = laid_out
+    tasks = parts(at.size, WORTH)
+    _kernels(name)[1](tasks, gy.ravel("K"), at.ravel("K"), gx.ravel("K"), *map(np.float32, factors), tasks)
+    return gx

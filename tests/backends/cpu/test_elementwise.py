@@ -1,0 +1,92 @@
+"""Functions of each element that are one kernel, against PyTorch in float64."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from deepgpu.backends import registry
+from deepgpu.backends.cpu.elementwise import MODULES
+
+CPU = registry.get("cpu")
+JUDGES = {
+    "silu": F.silu,
+    "gelu": F.gelu,
+    "tanh_gelu": lambda x: F.gelu(x, approximate="tanh"),
+    "hardswish": F.hardswish,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "leaky_relu": lambda x: F.leaky_relu(x, 0.2),
+}
+FACTORS = {"leaky_relu": (0.2,)}
+BY_RESULT = ("sigmoid", "tanh")
+"""Whose backward is given the result."""
+
+RNG = np.random.default_rng(0)
+VALUES = np.concatenate([4 * RNG.standard_normal(70001), RNG.uniform(-20, 20, 20000), [0, -3, 3]]).astype(np.float32)
+
+
+def forward(name: str, x: np.ndarray) -> np.ndarray:
+    return CPU.elementwise(name, x, *FACTORS.get(name, ()))
+
+
+def backward(name: str, gy: np.ndarray, x: np.ndarray) -> np.ndarray:
+    at = forward(name, x) if name in BY_RESULT else x
+    return CPU.elementwise_backward(name, gy, at, *FACTORS.get(name, ()))
+
+
+def test_every_kernel_has_a_judge() -> None:
+    assert set(JUDGES) == set(MODULES)
+
+
+@pytest.mark.parametrize("name", JUDGES)
+def test_values_and_gradients(name: str) -> None:
+    x = torch.from_numpy(VALUES.astype(np.float64)).requires_grad_()
+    y = JUDGES[name](x)
+    gy = RNG.standard_normal(len(VALUES)).astype(np.float32)
+    (gx,) = torch.autograd.grad(y, x, torch.from_numpy(gy.astype(np.float64)))
+    scale = 1 + abs(VALUES)
+    assert (abs(forward(name, VALUES) - y.detach().numpy()) / scale).max() < 3e-7
+    assert (abs(backward(name, gy, VALUES) - gx.numpy()) / scale / (1 + abs(gy))).max() < 6e-7
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
+def test_small_values_keep_their_digits(name: str) -> None:
+    x = np.concatenate([np.geomspace(1e-30, 1, 5001), np.linspace(-15, 0, 5001)]).astype(np.float32)
+    exact = JUDGES[name](torch.from_numpy(x.astype(np.float64))).numpy()
+    np.testing.assert_allclose(forward(name, x), exact, rtol=3e-7 if name == "tanh" else 1e-6)
+
+
+def test_the_tail_of_gelu_keeps_its_digits() -> None:
+    """Relative to the value, where ``1 + erf`` would have none left. Rounding ``x^2 / 2`` costs its size in digits."""
+    x = np.linspace(-12, -1, 10001).astype(np.float32)
+    exact = x * 0.5 * torch.special.erfc(torch.from_numpy(-x.astype(np.float64)) * 0.5**0.5).numpy()
+    assert (abs(forward("gelu", x) / exact - 1) / (1 + x.astype(np.float64) ** 2)).max() < 3e-7
+
+
+@pytest.mark.parametrize("name", JUDGES)
+def test_special_values(name: str) -> None:
+    x = np.array([np.nan, np.inf, -np.inf, 0, -0.0, 1e30, -1e30, 1e-40, 90, -90], np.float32)
+    expected = JUDGES[name](torch.from_numpy(x)).numpy()
+    finite = np.isfinite(expected)
+    found = forward(name, x)
+    np.testing.assert_allclose(found[finite], expected[finite], rtol=1e-6, atol=1e-30)
+    if name in ("tanh", "leaky_relu"):
+        np.testing.assert_array_equal(np.signbit(found[3:5]), [False, True])
+    assert np.isnan(found[0])
+    assert found[1] == expected[1]
+    gradients = backward(name, np.ones(2, np.float32), x[:2])
+    assert np.isnan(gradients[0]) or name == "leaky_relu"
+
+
+@pytest.mark.parametrize("name", JUDGES)
+def test_layouts(name: str) -> None:
+    x = VALUES[: 8 * 9 * 10 * 11].reshape(8, 9, 10, 11)
+    gy = RNG.standard_normal(x.shape).astype(np.float32)
+    y, gx = forward(name, x), backward(name, gy, x)
+    turned = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(forward(name, turned), y)
+    np.testing.assert_array_equal(backward(name, gy, turned), gx)
+    assert forward(name, turned).strides == turned.strides
+    assert forward(name, x[:, ::2]) is None
+    assert forward(name, x.astype(np.float64)) is None
