@@ -1,6 +1,7 @@
 """Peak memory of a training step of whole networks, against PyTorch's better memory format.
 
-A process of its own trains a network for some steps and is asked how much memory it had at most (``VmHWM`` of Linux).
+A process of its own trains a network for some steps and is asked how much memory it had at most (``VmHWM`` of Linux);
+those of a network run at the same time.
 What it has after a step with two images is taken away: the libraries and their compiled code; not what the C library
 keeps of memory that was freed, which the step would use and nobody count. So these are parameters, their gradients and
 momenta, activations, workspaces, and what an allocator keeps.
@@ -13,6 +14,7 @@ import ctypes
 import gc
 import json
 import multiprocessing
+import os
 import statistics
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -66,18 +68,22 @@ def _status(key: str) -> float:
     return int(lines[key].split()[0]) / 1024
 
 
-def _fresh(function: Any, *arguments: Any) -> Any:
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
+def _fresh(*calls: tuple[Any, ...]) -> list[Any]:
+    """The results of some calls ``(function, arguments...)``, all at once, each in a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(len(calls), context, max_tasks_per_child=1) as pool:
+        return [future.result() for future in [pool.submit(*call) for call in calls]]
 
 
 def main() -> None:
     chosen, options = choose("memory", cases())
-    known = _fresh(environment, "ours", options.threads) | _fresh(environment, "torch", options.threads)
+    os.environ["OMP_WAIT_POLICY"] = "passive"  # idle threads leave the cores to the other processes
+    ours, theirs = _fresh(*[(environment, side, options.threads) for side in ("ours", "torch")])
+    known = ours | theirs
     rows: list[dict[str, Any]] = []
     for case in chosen:
         (name,) = case.arguments
-        used = {side: _fresh(peak, side, name, options.threads) for side in SIDES}
+        used = dict(zip(SIDES, _fresh(*[(peak, side, name, options.threads) for side in SIDES]), strict=True))
         ratio = min(used[side] for side in bench_networks.LAYOUTS) / used["ours"]
         rows.append(
             {"case": name} | {f"{side}_MB": round(used[side], 1) for side in SIDES} | {"ratio": round(ratio, 3)}
