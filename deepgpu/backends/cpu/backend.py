@@ -18,6 +18,7 @@ from deepgpu.backends.cpu import (
     elementwise,
     erf,
     gemm,
+    layernorm,
     optim,
     pool,
     recurrence,
@@ -151,6 +152,16 @@ class CPUBackend(ComposedBackend):
         self, gy: Array, x: Array, weight: Array | None, mean: Array, var: Array, eps: float, training: bool
     ) -> tuple[Array, Array, Array]:
         return batchnorm.batch_norm_backward(gy, x, weight, mean, var, eps, training)
+
+    def layer_norm(
+        self, x: Array, weight: Array | None, bias: Array | None, eps: float, centered: bool
+    ) -> tuple[Array, Array | None, Array]:
+        return layernorm.layer_norm(x, weight, bias, eps, centered)
+
+    def layer_norm_backward(
+        self, gy: Array, x: Array, weight: Array | None, mean: Array | None, invstd: Array, affine: bool
+    ) -> tuple[Array, Array | None, Array | None]:
+        return layernorm.layer_norm_backward(gy, x, weight, mean, invstd, affine)
 
     def relu(self, x: Array) -> Array:
         return activation.relu(x)
