@@ -385,13 +385,13 @@ class Backend(ABC):
         Parameters
         ----------
         name
-            ``"gelu"``, ``"hardswish"``, ``"leaky_relu"`` (factor: the slope), ``"sigmoid"``, ``"silu"``, ``"tanh"`` or
-            ``"tanh_gelu"``.
+            ``"exp"``, ``"gelu"``, ``"hardswish"``, ``"leaky_relu"`` (factor: the slope), ``"sigmoid"``, ``"silu"``,
+            ``"tanh"`` or ``"tanh_gelu"``.
         """
         return None
 
     def elementwise_backward(self, name: str, gy: Array, at: Array, *factors: float) -> Array | None:
-        """``gy`` times the slope, given the input, or of sigmoid and tanh the result; None if there is no kernel."""
+        """``gy`` times the slope at the input, or of exp, sigmoid and tanh the result; None if there is no kernel."""
         return None
 
     # --- dropout -----------------------------------------------------------------------------------------------------

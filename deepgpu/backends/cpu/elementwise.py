@@ -17,6 +17,7 @@ WORTH = 1 << 13
 """Elements that are worth a task of their own."""
 
 MODULES = {
+    "exp": "exp",
     "gelu": "gated",
     "hardswish": "gated",
     "leaky_relu": "activation",

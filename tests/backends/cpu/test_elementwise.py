@@ -14,12 +14,13 @@ JUDGES = {
     "gelu": F.gelu,
     "tanh_gelu": lambda x: F.gelu(x, approximate="tanh"),
     "hardswish": F.hardswish,
+    "exp": torch.exp,
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
     "leaky_relu": lambda x: F.leaky_relu(x, 0.2),
 }
 FACTORS = {"leaky_relu": (0.2,)}
-BY_RESULT = ("sigmoid", "tanh")
+BY_RESULT = ("exp", "sigmoid", "tanh")
 """Whose backward is given the result."""
 
 RNG = np.random.default_rng(0)
@@ -45,7 +46,7 @@ def test_values_and_gradients(name: str) -> None:
     y = JUDGES[name](x)
     gy = RNG.standard_normal(len(VALUES)).astype(np.float32)
     (gx,) = torch.autograd.grad(y, x, torch.from_numpy(gy.astype(np.float64)))
-    scale = 1 + abs(VALUES)
+    scale = np.exp(VALUES.astype(np.float64)) if name == "exp" else 1 + abs(VALUES)
     assert (abs(forward(name, VALUES) - y.detach().numpy()) / scale).max() < 3e-7
     assert (abs(backward(name, gy, VALUES) - gx.numpy()) / scale / (1 + abs(gy))).max() < 6e-7
 
@@ -55,6 +56,17 @@ def test_small_values_keep_their_digits(name: str) -> None:
     x = np.concatenate([np.geomspace(1e-30, 1, 5001), np.linspace(-15, 0, 5001)]).astype(np.float32)
     exact = JUDGES[name](torch.from_numpy(x.astype(np.float64))).numpy()
     np.testing.assert_allclose(forward(name, x), exact, rtol=3e-7 if name == "tanh" else 1e-6)
+
+
+def test_exponentials_of_every_size() -> None:
+    """From denormal results, of which a unit in the last place may be missing, to infinite ones."""
+    x = np.linspace(-120, 100, 1_000_001).astype(np.float32)
+    with np.errstate(over="ignore"):
+        exact = np.exp(x.astype(np.float64)).astype(np.float32)
+    found = forward("exp", x)
+    normal = exact > 2e-38
+    np.testing.assert_allclose(found[normal], exact[normal], rtol=3e-7)
+    np.testing.assert_allclose(found[~normal], exact[~normal], rtol=3e-7, atol=3e-45)
 
 
 def test_the_tail_of_gelu_keeps_its_digits() -> None:

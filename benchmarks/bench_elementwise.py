@@ -1,0 +1,74 @@
+"""Functions of each element that are one kernel, forward and backward, against PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from harness import Case, main
+
+SHAPES = {"128x256": (128, 256), "64x64 @32": (64, 64, 32, 32)}
+QUICK = {"128x256"}
+FACTORS: dict[str, tuple[float, ...]] = {
+    "exp": (),
+    "gelu": (),
+    "hardswish": (),
+    "leaky_relu": (0.2,),
+    "sigmoid": (),
+    "silu": (),
+    "tanh": (),
+    "tanh_gelu": (),
+}
+
+
+def cases() -> list[Case]:
+    return [
+        Case(f"{name}{' backward' if backward else ''} {size}", (name, backward, shape), quick=size in QUICK)
+        for size, shape in SHAPES.items()
+        for name in FACTORS
+        for backward in (False, True)
+    ]
+
+
+def ours(name: str, backward: bool, shape: tuple[int, ...]) -> Callable[[], Any]:
+    import numpy as np
+
+    from deepgpu.backends import registry
+
+    cpu, rng, factors = registry.get("cpu"), np.random.default_rng(0), FACTORS[name]
+    x, gy = (rng.standard_normal(shape, np.float32) for _ in range(2))
+    if backward:
+        return lambda: cpu.elementwise_backward(name, gy, x, *factors)
+    return lambda: cpu.elementwise(name, x, *factors)
+
+
+def theirs(name: str, backward: bool, shape: tuple[int, ...]) -> Callable[[], Any]:
+    import torch
+    from torch.nn import functional as F
+
+    aten, x, gy = torch.ops.aten, torch.randn(shape), torch.randn(shape)
+    forward = {
+        "exp": lambda: torch.exp(x),
+        "gelu": lambda: F.gelu(x),
+        "hardswish": lambda: F.hardswish(x),
+        "leaky_relu": lambda: F.leaky_relu(x, 0.2),
+        "sigmoid": lambda: torch.sigmoid(x),
+        "silu": lambda: F.silu(x),
+        "tanh": lambda: torch.tanh(x),
+        "tanh_gelu": lambda: F.gelu(x, approximate="tanh"),
+    }
+    gradient = {
+        "exp": lambda: gy * x,
+        "gelu": lambda: aten.gelu_backward(gy, x),
+        "hardswish": lambda: aten.hardswish_backward(gy, x),
+        "leaky_relu": lambda: aten.leaky_relu_backward(gy, x, 0.2, False),
+        "sigmoid": lambda: aten.sigmoid_backward(gy, x),
+        "silu": lambda: aten.silu_backward(gy, x),
+        "tanh": lambda: aten.tanh_backward(gy, x),
+        "tanh_gelu": lambda: aten.gelu_backward(gy, x, approximate="tanh"),
+    }
+    return (gradient if backward else forward)[name]
+
+
+if __name__ == "__main__":
+    main("elementwise", cases(), ours, theirs)
