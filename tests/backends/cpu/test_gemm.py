@@ -103,7 +103,7 @@ def test_any_shape(shape, a_by_columns, b_by_columns, seed):
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(st.tuples(*[st.integers(2, 500)] * 3), st.booleans(), st.integers(0, 2**32 - 1))
+@given(st.tuples(st.integers(1, 500), *[st.integers(2, 700)] * 2), st.booleans(), st.integers(0, 2**32 - 1))
 def test_layer_of_any_shape(shape, x_by_columns, seed):
     m, k, n = shape
     rng = np.random.default_rng(seed)
@@ -112,6 +112,15 @@ def test_layer_of_any_shape(shape, x_by_columns, seed):
     y = gemm.linear(np.asfortranarray(x) if x_by_columns else x, w, bias)
     error = np.linalg.norm(y - (x.astype(np.float64) @ w.T.astype(np.float64) + bias))
     assert error <= 1e-6 * np.sqrt(m * n * (k + 1))  # the usual size of the sums: a few of them may cancel
+
+
+def test_layer_of_one_row():
+    rng = np.random.default_rng(4)
+    x, w = rng.standard_normal((1, 900)).astype(np.float32), rng.standard_normal((700, 900)).astype(np.float32)
+    bias = rng.standard_normal(700).astype(np.float32)
+    for some in (bias, None):
+        expected = x.astype(np.float64) @ w.T + (0 if some is None else some)
+        assert relative_error(gemm.linear(x, w, some), expected) <= 1e-6
 
 
 # stack, m, k, n, line of A: more than k where its rows lie apart, so that blocks of them are copied; few rows of few
