@@ -1,4 +1,4 @@
-"""Networks of the course, small enough to time: each function takes ``lib``, ours or PyTorch, and gives net and input."""
+"""Networks of the course, small enough to time: a function takes ``lib``, ours or PyTorch, and gives net and shape."""
 
 from __future__ import annotations
 
