@@ -27,6 +27,7 @@ LAYERS: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {  # the image, and 
     "grouped": ((8, 12, 24, 24), {"out_channels": 40, "kernel_size": 1, "groups": 4}),
     "winograd": ((8, 16, 31, 33), {"out_channels": 24, "kernel_size": 3, "padding": 1}),
     "winograd, few tiles": ((64, 136, 4, 4), {"out_channels": 136, "kernel_size": 3, "padding": 1}),
+    "folded": ((8, 16, 32, 30), {"out_channels": 32, "kernel_size": 4, "stride": 2, "padding": 1}),
     "winograd, strided": ((8, 32, 32, 32), {"out_channels": 32, "kernel_size": 3, "stride": 2, "padding": 1}),
     "depthwise": ((8, 24, 32, 32), {"out_channels": 24, "kernel_size": 3, "padding": 1, "groups": 24}),
     "depthwise, dilated": ((8, 24, 32, 32), {"out_channels": 24, "kernel_size": 3, "dilation": 2, "groups": 24}),

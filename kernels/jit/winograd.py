@@ -211,7 +211,7 @@ def _convolve(
     c, k, points = x.shape[3], y.shape[3], tiles.points
     panels = -(-k // WIDTH)
     shift = bias_row(bias, panels * WIDTH)
-    if tiles.number <= MANY_TILES and c * k >= 128 * 128:
+    if tiles.number <= MANY_TILES and c * k >= 128 * 128 and k > SHARE * (workers - 1):  # something for each to do
         row = apart(tiles.number * SHARE_ROW)
         v = reserve("values", -(-c // SHARE) * points * row)
         size = points * (row + apart(SHARE * SHARE)) + k + LINE

@@ -19,7 +19,7 @@ import numpy as np
 from deepgpu.backends.base import Array, Convolution, Pair, Unfinished
 from deepgpu.backends.cpu import batchnorm, memory
 
-ALGORITHMS = ("winograd", "depthwise", "direct", "im2col")
+ALGORITHMS = ("winograd", "folded", "depthwise", "direct", "im2col")
 """Each is a module of :mod:`deepgpu.kernels.jit`, which explains it."""
 
 WORTH = 1.2
@@ -81,6 +81,8 @@ def _algorithm(
     channels, filters = x_shape[1], w_shape[0]
     serves = {
         "winograd": _has_scheme(w_shape[2:], stride, padding, dilation) and groups == 1,
+        "folded": _may_fold(w_shape[2:], stride)
+        and _module("folded").serves(x_shape, w_shape[2:], _geometry(stride, padding, dilation, groups)),
         "depthwise": groups == channels == filters,
         "direct": True,
         "im2col": True,
@@ -91,6 +93,10 @@ def _algorithm(
         size = _geometry(stride, padding, dilation, groups).output_size(x_shape[2:], w_shape[2:])
         if _module("winograd").saving(tuple(stride), tuple(padding), size) > WORTH:
             return "winograd"
+    if serves["folded"] and min(4 * channels, filters) >= 16:
+        size = _geometry(stride, padding, dilation, groups).output_size(x_shape[2:], w_shape[2:])
+        if _module("folded").saving(w_shape[2:], size) > WORTH:
+            return "folded"
     return "depthwise" if serves["depthwise"] else "direct"
 
 
@@ -98,6 +104,11 @@ def _has_scheme(window: Sequence[int], stride: Sequence[int], padding: Sequence[
     """Whether Winograd's algorithm serves a convolution: 3x3 with stride 1, or stride 2 and the usual padding."""
     strided = tuple(stride) == (2, 2) and tuple(padding) == (1, 1)
     return tuple(window) == (3, 3) and tuple(dilation) == (1, 1) and (tuple(stride) == (1, 1) or strided)
+
+
+def _may_fold(window: Sequence[int], stride: Sequence[int]) -> bool:
+    """Whether it is worth a look at the module that decides."""
+    return tuple(stride) == (2, 2) and min(window) > 3
 
 
 @contextlib.contextmanager

@@ -115,6 +115,16 @@ def test_all_directions(config, dtype, layout):
 
 # the same as above for the algorithms in float32 that a shape would not get by itself, and what is special to each
 EDGES = {
+    "folded": {
+        "4x4": ((2, 16, 12, 16), (20, 16, 4, 4), (2, 2), (1, 1), (1, 1), 1),
+        "one output": ((1, 3, 2, 2), (5, 3, 4, 4), (2, 2), (1, 1), (1, 1), 1),
+        "two outputs each way": ((3, 17, 4, 4), (9, 17, 4, 4), (2, 2), (1, 1), (1, 1), 1),
+        "few tiles of many channels": ((64, 130, 4, 4), (140, 130, 4, 4), (2, 2), (1, 1), (1, 1), 1),
+        "5x5": ((2, 9, 10, 18), (16, 9, 5, 5), (2, 2), (2, 2), (1, 1), 1),
+        "6x6": ((2, 8, 14, 10), (16, 8, 6, 6), (2, 2), (2, 2), (1, 1), 1),
+        "4x6": ((2, 8, 14, 10), (16, 8, 4, 6), (2, 2), (1, 2), (1, 1), 1),
+        "5x4": ((1, 1, 6, 40), (1, 1, 5, 4), (2, 2), (2, 1), (1, 1), 1),
+    },
     "winograd": {
         "one of everything": ((1, 1, 1, 1), (1, 1, 3, 3), (1, 1), (1, 1), (1, 1), 1),
         "partial tiles and vectors": ((3, 20, 13, 10), (24, 20, 3, 3), (1, 1), (1, 1), (1, 1), 1),
@@ -175,7 +185,7 @@ EDGES = {
         "patches of several chunks": ((2, 40, 6, 30), (36, 40, 5, 3), (1, 1), (2, 1), (1, 1), 1),
     },
 }
-TOLERANCES = {"winograd": 1e-5, "depthwise": 1e-6, "direct": 1e-6, "im2col": 1e-6}
+TOLERANCES = {"winograd": 1e-5, "folded": 1e-5, "depthwise": 1e-6, "direct": 1e-6, "im2col": 1e-6}
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -215,6 +225,24 @@ def test_any_convolution(config, name, layout):
     with conv.use_algorithm(name):
         name = conv.algorithm("fprop", x_shape, w_shape, *geometry)
         check(x_shape, w_shape, geometry, np.dtype(np.float32), layout, TOLERANCES[name])
+
+
+@st.composite
+def folding(draw):
+    """Convolutions with stride 2 whose windows are 4 to 6 wide and cover the image evenly."""
+    image = [2 * draw(st.integers(1, 12)) for _ in range(2)]
+    window, padding = zip(*(draw(st.sampled_from([(4, 1), (5, 2), (5, 1), (6, 2)])) for _ in range(2)), strict=True)
+    n, c, k = (draw(st.integers(1, most)) for most in (3, 40, 40))
+    return (n, c, *image), (k, c, *window), ((2, 2), padding, (1, 1), 1)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(folding(), st.sampled_from(LAYOUTS))
+def test_any_folding(config, layout):
+    x_shape, w_shape, geometry = config
+    with conv.use_algorithm("folded"):
+        if conv.algorithm("fprop", x_shape, w_shape, *geometry) == "folded":
+            check(x_shape, w_shape, geometry, np.dtype(np.float32), layout, TOLERANCES["folded"])
 
 
 @pytest.mark.parametrize("name", conv.ALGORITHMS)
@@ -299,6 +327,12 @@ def test_choice_of_algorithm():
     assert choice((64, 64, 32, 32), (64, 64, 3, 3), (2, 2), (0, 0)) == "direct"
     assert choice((64, 64, 14, 14), (64, 64, 3, 3), (2, 2), (1, 1)) == "direct"
     assert choice((64, 3, 32, 32), (64, 3, 3, 3), (1, 1), (1, 1)) == "direct"
+    assert choice((64, 64, 32, 32), (64, 64, 4, 4), (2, 2), (1, 1)) == "folded"
+    assert choice((64, 64, 32, 32), (64, 64, 5, 5), (2, 2), (2, 2)) == "folded"
+    assert choice((64, 3, 32, 32), (64, 3, 4, 4), (2, 2), (1, 1)) == "direct"
+    assert choice((64, 64, 31, 32), (64, 64, 4, 4), (2, 2), (1, 1)) == "direct"
+    assert choice((64, 64, 32, 32), (64, 64, 4, 4), (2, 2), (2, 2)) == "direct"
+    assert choice((64, 64, 32, 32), (64, 64, 7, 7), (2, 2), (3, 3)) == "direct"
     assert choice((64, 96, 32, 32), (96, 1, 3, 3), (1, 1), (1, 1), (1, 1), 96) == "depthwise"
     assert choice((64, 64, 32, 32), (64, 64, 3, 3), dtype=np.float64) == "im2col"
     assert choice((64, 64, 32, 32), (64, 64, 3, 3), dtype=np.float16) == "winograd"
