@@ -97,9 +97,9 @@ def bias_row(bias: Array | None, size: int) -> int:
     """The address of ``size`` floats that begin with the bias; of zeros if there is none."""
     if bias is None:
         return zeros(size)
-    row = workspace("bias", size)
+    row, place = _buffers.of("bias", size)
     row[: bias.size] = bias
-    return address(row)
+    return place
 
 
 def streams(y: Array) -> int:
