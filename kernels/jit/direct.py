@@ -237,7 +237,7 @@ def fprop(
     kept: Kept | None = None,
 ) -> None:
     """Write ``x * w + bias`` into ``y``, and finish it."""
-    w, conv = joined(w, conv)
+    w, conv = joined(w, conv, x)
     window, k = w.shape[2:], w.shape[0] // conv.groups
     weights, c = _filters(w.shape[1], window, conv), w.shape[1]
     for g in range(conv.groups):
@@ -262,7 +262,7 @@ def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
         matmul(gy.reshape(1, len(gy), -1), w.reshape(1, len(w), -1), planes.reshape(1, len(gx), -1))
         interleave(planes, gx)
         return
-    w, conv = joined(w, conv)
+    w, conv = joined(w, conv, gy)
     k, c, window = w.shape[0] // conv.groups, w.shape[1], w.shape[2:]
     phases = _phases(gx.shape[1:3], (k, *w.shape[1:]), conv)
     if len(phases) < conv.stride[0] * conv.stride[1]:

@@ -63,18 +63,18 @@ def _clamp(x: Array, low: Any, high: Any) -> Array:
     """The elements limited to scalars of their dtype."""
     y = memory.empty_like(x)
     tasks = parts(x.size, WORTH)
-    _kernels().clamp(tasks, _flat(x, y), y.ravel("K"), low, high, tasks)
+    _kernels().clamp(tasks, flat(x, y), y.ravel("K"), low, high, tasks)
     return y
 
 
 def _clamp_backward(gy: Array, y: Array, low: Any, high: Any) -> Array:
     gx = memory.empty_like(y)
     tasks = parts(y.size, WORTH)
-    _kernels().clamp_backward(tasks, _flat(gy, gx), _flat(y, gx), gx.ravel("K"), low, high, tasks)
+    _kernels().clamp_backward(tasks, flat(gy, gx), flat(y, gx), gx.ravel("K"), low, high, tasks)
     return gx
 
 
-def _flat(x: Array, like: Array) -> Array:
+def flat(x: Array, like: Array) -> Array:
     """The elements of `x` in the order in which those of the dense array `like` lie in memory."""
     if not same_layout(x, like):
         laid_out = memory.empty_like(like)

@@ -10,8 +10,9 @@ import numpy as np
 
 from deepgpu.backends.base import Array
 from deepgpu.backends.cpu import memory
+from deepgpu.backends.cpu.activation import flat
 from deepgpu.backends.cpu.parts import parts
-from deepgpu.backends.layout import is_dense, same_layout
+from deepgpu.backends.layout import is_dense
 
 WORTH = 1 << 13
 """Elements that are worth a task of their own."""
@@ -42,7 +43,7 @@ def elementwise(name: str, x: Array, *factors: float) -> Array | None:
         return None
     y = memory.empty_like(x)
     tasks = parts(x.size, WORTH)
-    _kernels(name)[0](tasks, x.ravel("K"), y.ravel("K"), *map(np.float32, factors), tasks)
+    _kernels(name)[0](tasks, flat(x, y), y.ravel("K"), *map(np.float32, factors), tasks)
     return y
 
 
@@ -51,10 +52,6 @@ def elementwise_backward(name: str, gy: Array, at: Array, *factors: float) -> Ar
     if not gy.dtype == at.dtype == np.float32 or not is_dense(at):
         return None
     gx = memory.empty_like(at)
-    if not same_layout(gy, at):
-        laid_out = memory.empty_like(at)
-        laid_out[...] = gy
-        gy = laid_out
     tasks = parts(at.size, WORTH)
-    _kernels(name)[1](tasks, gy.ravel("K"), at.ravel("K"), gx.ravel("K"), *map(np.float32, factors), tasks)
+    _kernels(name)[1](tasks, flat(gy, gx), flat(at, gx), gx.ravel("K"), *map(np.float32, factors), tasks)
     return gx

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from typing import Any
 
 import numpy as np
@@ -35,7 +34,8 @@ def matmul(a: Array, b: Array) -> Array:
     if dtype.itemsize == 2 and dtype.kind not in "iu":
         with np.errstate(over="ignore"):
             return matmul(a.astype(np.float32), b.astype(np.float32)).astype(dtype)
-    if dtype == b.dtype == np.float32 and a.size * math.prod(b.shape[1:][-1:]) > SMALL:
+    columns = b.shape[-1] if b.ndim > 1 else 1
+    if dtype == b.dtype == np.float32 and a.size * columns > SMALL:
         return _matmul_float32(a, b)
     return np.asarray(np.matmul(a, b))
 

@@ -259,6 +259,32 @@ def test_not_a_number_is_seen(name):
     assert np.isfinite(y[0, :, tile:, tile:]).all()
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_groups_do_not_see_each_other(bad):
+    """Nor where several are taken as one, whose other weights are zero."""
+    rng = np.random.default_rng(0)
+    x, w = random(rng, (2, 16, 6, 6), np.float32), random(rng, (24, 2, 3, 3), np.float32)
+    gy = random(rng, (2, 24, 6, 6), np.float32)
+    geometry = (1, 1), (1, 1), (1, 1), 8
+    assert conv.algorithm("fprop", x.shape, w.shape, *geometry) == "direct"
+    clean = (
+        conv.fprop(x, w, None, *geometry),
+        conv.dgrad(gy, w, (6, 6), *geometry),
+        conv.wgrad(gy, x, (3, 3), *geometry),
+    )
+    x[1, 5, 2, 3] = gy[1, 7, 2, 3] = bad  # both of group 2
+    y, gx, gw = (
+        conv.fprop(x, w, None, *geometry),
+        conv.dgrad(gy, w, (6, 6), *geometry),
+        conv.wgrad(gy, x, (3, 3), *geometry),
+    )
+    for found, expected, axis in zip((y, gx, gw), clean, (1, 1, 0), strict=True):
+        of_group = found.shape[axis] // 8
+        own = np.arange(2 * of_group, 3 * of_group)
+        assert not np.isfinite(found.take(own, axis)).all()
+        assert_near(np.delete(found, own, axis), np.delete(expected, own, axis), 1e-6)
+
+
 def test_results_do_not_depend_on_what_a_workspace_held():
     """Scratch memory full of NaN must not leak into results."""
     configs = [(EDGES[a][c], a) for a in EDGES for c in EDGES[a]]
