@@ -117,23 +117,25 @@ class Node:
         step = None
         if self.is_view and state.enabled:  # the parameters are kept before the call leaves its traces
             step = functools.partial(_again, type(self), self.__dict__.copy())
-        recording = recording and state.enabled
-        if recording:
+        if recording and (recording := state.enabled):
             self._connect(inputs)
         before = error_state.ignore()  # infinities and NaN are values, as in PyTorch
         try:
             result = self.forward(*arrays)
         finally:
             error_state.restore(before)
-        several = type(result) is tuple
-        outputs = []
-        for y in result if several else (result,):
-            outputs.append(wrap(y, self.backend) if type(y) is not Recipe else pending(y, self.backend, inputs))
-        if self.is_view and self.xp.may_share_memory(outputs[0]._data, arrays[0]):
-            outputs[0]._become_view(inputs[0], step)
+        backend = self.backend  # which a transfer changes
+        if type(result) is tuple:
+            several = [wrap(y, backend) if type(y) is not Recipe else pending(y, backend, inputs) for y in result]
+            if recording:
+                self._record(inputs, several)
+            return tuple(several)
+        y = wrap(result, backend) if type(result) is not Recipe else pending(result, backend, inputs)
+        if self.is_view and self.xp.may_share_memory(y._data, arrays[0]):
+            y._become_view(inputs[0], step)
         if recording:
-            self._record(inputs, outputs)
-        return tuple(outputs) if several else outputs[0]
+            self._record(inputs, (y,))
+        return y
 
     def _connect(self, inputs: Sequence[Any]) -> None:
         """Find the edges to what made the inputs."""
@@ -158,8 +160,9 @@ class Node:
         """Become the node that made ``outputs``, with the edges that :meth:`_connect` found."""
         self.sequence = next(_sequence)
         self._saved = saved = []
+        needed_for = self.needed_for
         for i in self.keep_inputs:
-            x = inputs[i] if self._is_needed(i) else None
+            x = inputs[i] if i not in needed_for or self._is_needed(i) else None
             saved.append((x, 0 if x._version is None else x._version.count) if isinstance(x, Tensor) else (x,))
         forms = []
         for nr, y in enumerate(outputs):
@@ -177,9 +180,7 @@ class Node:
             self.trace = anomaly.creation_trace()
 
     def _is_needed(self, i: int) -> bool:
-        """Whether the gradients to be computed need input ``i``."""
-        if i not in self.needed_for:
-            return True
+        """Whether the gradients to be computed need input ``i``, which only some do."""
         for j in self.needed_for[i]:
             if self.needs_input_grad[j]:
                 return True

@@ -365,31 +365,41 @@ class Emitter:
 _serial = itertools.count()
 
 
+def parameters_of(function: Callable[..., None]) -> tuple[str, ...]:
+    """The names of what an emitting function takes behind the emitter."""
+    return function.__code__.co_varnames[1 : function.__code__.co_argcount]
+
+
+def emitted(module: ir.Module, name: str, function: Callable[..., None]) -> ir.Function:
+    """What ``function(emitter, *arguments)`` emits, as a function of 64-bit integers in the module; made once."""
+    body = module.globals.get(name)
+    if body is None:
+        parameters = parameters_of(function)
+        body = ir.Function(module, ir.FunctionType(ir.VoidType(), [INT64] * len(parameters)), name)
+        body.linkage = "internal"
+        inner = ir.IRBuilder(body.append_basic_block("entry"))
+        values = [
+            Pointer(inner, inner.inttoptr(argument, FLOAT_POINTER))
+            if function.__annotations__[parameter] in (Pointer, "Pointer")
+            else Int(inner, argument)
+            for argument, parameter in zip(body.args, parameters, strict=True)
+        ]
+        function(Emitter(inner), *values)
+        inner.ret_void()
+    return body
+
+
 def vector_kernel(function: Callable[..., None]) -> Any:
     """Make ``function(emitter, *arguments)`` a word that Numba kernels can call.
 
     Each parameter is annotated ``Pointer`` or ``Int``; the caller passes integers, which are addresses for a Pointer.
     The code is emitted once for each kernel that uses it, as a function that LLVM may inline.
     """
-    code = function.__code__
-    parameters = code.co_varnames[1 : code.co_argcount]
-    kinds = [Pointer if function.__annotations__[name] in (Pointer, "Pointer") else Int for name in parameters]
+    parameters = parameters_of(function)
     name = f"{function.__name__}.{next(_serial)}"  # a factory makes many kernels of one name
-    llvm_type = ir.FunctionType(ir.VoidType(), [INT64] * len(parameters))
 
     def generate(context: Any, builder: ir.IRBuilder, _signature: Any, args: list) -> Any:
-        body = builder.module.globals.get(name)
-        if body is None:
-            body = ir.Function(builder.module, llvm_type, name)
-            body.linkage = "internal"
-            inner = ir.IRBuilder(body.append_basic_block("entry"))
-            values = [
-                Int(inner, a) if kind is Int else Pointer(inner, inner.inttoptr(a, FLOAT_POINTER))
-                for a, kind in zip(body.args, kinds, strict=True)
-            ]
-            function(Emitter(inner), *values)
-            inner.ret_void()
-        builder.call(body, args)
+        builder.call(emitted(builder.module, name, function), args)
         return context.get_dummy_value()
 
     # Numba looks at the parameter names of an intrinsic, so it needs a function that really has them.

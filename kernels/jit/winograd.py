@@ -26,11 +26,12 @@ from .compile import kernel
 from .conv import Geometry
 from .finish import Epilogue, Finish, Moments, finish_of
 from .gemm import TILE_ROWS, WIDTH, multiply
+from .machine_code import call
 from .parallel import parallel_for, threads
 from .vector import LANES, LINE, take
-from .winograd_schemes import LARGEST, STRIDED, STRIDED_BACK, saving, scheme_of
-from .winograd_tiles import Tiles, apart, read_x, tables, tiles_of, write_y
-from .winograd_transforms import filter_tile
+from .winograd_schemes import BACK, saving, scheme_of
+from .winograd_tiles import Tiles, apart, filter_of, read_x, tables, tiles_of, write_y
+from .winograd_transforms import transforms_of
 from .winograd_wgrad import SHARE, SHARE_ROW, all_x_tiles, wgrad
 from .workspace import Kept, address, bias_row, counter, prepared, reserve
 
@@ -48,18 +49,17 @@ BLOCK = {4: 24, 8: 24, 16: 40}[LANES]
 class Weights(NamedTuple):
     """3x3 filters to transform. Address in bytes, strides in floats."""
 
-    scheme: int
+    transform: int  # machine code
     address: int
     lane: int  # from one output channel to the next; whole vectors of them
     step: int  # from one input channel to the next
-    turned: int  # whether the filters are turned round
 
 
 class Problem(NamedTuple):
     """What else the kernels must know. Addresses in bytes, sizes in floats."""
 
     bias: int  # whole panels
-    u: int  # transformed weights (points, panel, C, WIDTH)
+    u: int  # transformed weights (values of a filter, panel, C, WIDTH)
     v: int  # transformed tiles (C / 64, points, tiles, 64), where all of them are kept
     block: int  # tiles in a block
     share: int  # output channels whose products are in cache together, whole panels
@@ -69,10 +69,10 @@ class Problem(NamedTuple):
 
 
 @kernel
-def _transform_weights(weights, n, c, to, points_apart):
+def _transform_weights(weights, n, c, to, values_apart):
     """Transform ``LANES`` filters, from output channel ``n`` on, of input channel ``c``."""
     source = weights.address + 4 * (n * weights.lane + c * weights.step)
-    filter_tile(weights.scheme, source, weights.lane, weights.turned, to, points_apart)
+    call(weights.transform, (source, weights.lane, to, values_apart))
 
 
 @parallel_for
@@ -81,10 +81,10 @@ def _pack_weights(item, weights, u, channels, y_channels):
     weights = Weights(*weights)
     panels = (y_channels + WIDTH - 1) // WIDTH
     panel, part = item // 8, item % 8
-    points_apart = apart(panels * channels * WIDTH)
+    values_apart = apart(panels * channels * WIDTH)
     for c in range(channels * part // 8, channels * (part + 1) // 8):
         for n in range(panel * WIDTH, min(y_channels, panel * WIDTH + WIDTH), LANES):
-            _transform_weights(weights, n, c, u + 4 * ((panel * channels + c) * WIDTH + n % WIDTH), points_apart)
+            _transform_weights(weights, n, c, u + 4 * ((panel * channels + c) * WIDTH + n % WIDTH), values_apart)
 
 
 @parallel_for
@@ -110,12 +110,13 @@ def _many_tiles(worker, tiles, p, ending):
             share = min(p.share, y_channels - channel)
             for point in range(tiles.points):
                 a = v + 4 * point * v_apart
+                now, after = filter_of(tiles, point)[0], filter_of(tiles, (point + 1) % tiles.points)[0]
                 for n in range(0, share, WIDTH):
-                    u = p.u + 4 * (point * u_apart + (channel + n) * channels)
+                    u = p.u + 4 * (now * u_apart + (channel + n) * channels)
                     c = m + 4 * (point * m_apart + n)
                     ahead = u + 4 * channels * WIDTH
                     if n + WIDTH >= share:
-                        ahead = p.u + 4 * ((point + 1) % tiles.points * u_apart + channel * channels)
+                        ahead = p.u + 4 * (after * u_apart + channel * channels)
                     multiply(a, v_row, u, c, m_row, tiles.zeros, 0, count, channels, ahead, 0)
             for t in range(count):
                 products, slot = m + 4 * t * m_row, first // p.block
@@ -131,7 +132,7 @@ def _few_tiles(worker, tiles, weights, p, ending):
     v_apart, u_apart = apart(number * SHARE_ROW), apart(SHARE * SHARE)
     m = p.scratch + 4 * worker * p.scratch_size
     u = m + 4 * tiles.points * v_apart
-    nowhere = u + 4 * tiles.points * u_apart
+    nowhere = u + 4 * tiles.filters * tiles.filters * u_apart
     while True:
         y_channel = take(p.counter) * SHARE
         if y_channel >= tiles.y_channels:
@@ -146,7 +147,8 @@ def _few_tiles(worker, tiles, weights, p, ending):
             for point in range(tiles.points):
                 a = p.v + 4 * (channel // SHARE * tiles.points + point) * v_apart
                 for n in range(0, y_channels, WIDTH):
-                    b, c = u + 4 * (point * u_apart + n * SHARE), m + 4 * (point * v_apart + n)
+                    b = u + 4 * (filter_of(tiles, point)[0] * u_apart + n * SHARE)
+                    c = m + 4 * (point * v_apart + n)
                     start, start_row = (tiles.zeros, 0) if channel == 0 else (c, SHARE_ROW)
                     ahead, ahead_tile = a + 4 * v_apart, TILE_ROWS * SHARE_ROW  # the next point
                     if point + 1 == tiles.points:
@@ -169,17 +171,18 @@ def fprop(
     """Write ``x * w + bias`` into ``y``, and finish it."""
     w = _whole_vectors(w, 0)
     scheme = scheme_of(conv.stride, conv.padding, y.shape[1:3])
-    weights = Weights(scheme, address(w), 9 * w.shape[1], 9, 0)
-    _convolve(x, w, weights, bias, epilogue, y, conv.padding, kept)
+    weights = Weights(transforms_of(scheme).filter, address(w), 9 * w.shape[1], 9)
+    _convolve(scheme, x, w, weights, bias, epilogue, y, conv.padding, kept)
 
 
 def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
     """Write the gradient with respect to the input into ``gx``."""
     w = _whole_vectors(w, 1)
     scheme, padding = scheme_of(conv.stride, conv.padding, gx.shape[1:3]), (2 - conv.padding[0], 2 - conv.padding[1])
-    if scheme == STRIDED:
-        scheme, padding = STRIDED_BACK, (0, 0)
-    _convolve(gy, w, Weights(scheme, address(w), 9, 9 * w.shape[1], 1), None, None, gx, padding, None)
+    if conv.stride == (2, 2):
+        scheme, padding = BACK[scheme_of(conv.stride, conv.padding, gy.shape[1:3])], (0, 0)
+    weights = Weights(transforms_of(scheme).turned_filter, address(w), 9, 9 * w.shape[1])
+    _convolve(scheme, gy, w, weights, None, None, gx, padding, None)
 
 
 def measures(w: Array, y_shape: tuple[int, ...], conv: Geometry) -> bool:
@@ -197,6 +200,7 @@ def _whole_vectors(w: Array, axis: int) -> Array:
 
 
 def _convolve(
+    scheme: int,
     x: Array,
     w: Array,
     weights: Weights,
@@ -207,14 +211,14 @@ def _convolve(
     kept: Kept | None,
 ) -> None:
     """One convolution; ``w`` holds the memory of ``weights``."""
-    workers, tiles = threads(), tiles_of(weights.scheme, x, y, padding)
-    c, k, points = x.shape[3], y.shape[3], tiles.points
+    workers, tiles = threads(), tiles_of(scheme, x, y, padding)
+    c, k, points, values = x.shape[3], y.shape[3], tiles.points, tiles.filters * tiles.filters
     panels = -(-k // WIDTH)
     shift = bias_row(bias, panels * WIDTH)
     if tiles.number <= MANY_TILES and c * k >= 128 * 128 and k > SHARE * (workers - 1):  # something for each to do
         row = apart(tiles.number * SHARE_ROW)
         v = reserve("values", -(-c // SHARE) * points * row)
-        size = points * (row + apart(SHARE * SHARE)) + k + LINE
+        size = points * row + values * apart(SHARE * SHARE) + k + LINE
         p = Problem(shift, 0, v, 0, 0, reserve("scratch", workers * size), size, counter())
         all_x_tiles(-(-c // SHARE) * 8, tuple(tiles), v)
         _few_tiles(workers, tuple(tiles), tuple(weights), tuple(p), tuple(finish_of(y, epilogue, 1)))
@@ -224,7 +228,7 @@ def _convolve(
     def fill(u: Array) -> None:
         _pack_weights(panels * 8, tuple(weights), address(u), c, k)
 
-    u = prepared("values", (points * apart(panels * c * WIDTH),), fill, kept, weights.scheme)
+    u = prepared("values", (values * apart(panels * c * WIDTH),), fill, kept, scheme)
     size = points * (apart(block * (c + LANES + 16)) + apart(block * (share + 16))) + k + LINE
     p = Problem(shift, address(u), 0, block, share, reserve("scratch", workers * size), size, counter())
     ending = finish_of(y, epilogue, -(-tiles.number // block))
@@ -234,7 +238,7 @@ def _convolve(
 @functools.lru_cache(maxsize=1024)
 def _block(points: int, tiles: int, workers: int) -> int:
     """Tiles in a block: about ``BLOCK`` of 36 points, and such that the threads end together."""
-    usual = BLOCK * LARGEST // points
+    usual = BLOCK * 36 // points
 
     def cost(block: int) -> float:
         blocks = -(-tiles // block)

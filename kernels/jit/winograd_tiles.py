@@ -13,17 +13,11 @@ import numpy as np
 
 from .compile import kernel
 from .finish import finish
+from .machine_code import call
 from .rows import ask_rows, copy_rows, copy_rows_exactly
 from .vector import LANES
 from .winograd_schemes import LARGEST, PAIRS, SCHEMES
-from .winograd_transforms import (
-    gradient_tile_at_border,
-    gradient_tile_inside,
-    input_tile_at_border,
-    input_tile_inside,
-    output_tile_at_border,
-    output_tile_inside,
-)
+from .winograd_transforms import transforms_of
 from .workspace import address, zeros
 
 Array = Any
@@ -32,8 +26,9 @@ Array = Any
 class Tiles(NamedTuple):
     """Two images, one of which is convolved to the other, cut into tiles. Addresses in bytes, sizes in floats."""
 
-    scheme: int
     points: int  # in a tile
+    side: int  # points in a row of them
+    filters: int  # values of a filter, each way
     pixels: int  # of x in a tile, each way
     step: int  # pixels of x from one tile to the next
     outputs: int  # pixels of y in a tile, each way
@@ -51,21 +46,30 @@ class Tiles(NamedTuple):
     down: int  # rows of tiles in an image
     number: int  # of tiles in all images
     zeros: int  # a pixel of zeros, of either image
+    x_inside: int  # machine code, see `winograd_transforms`
+    x_at_border: int
+    y_inside: int
+    y_at_border: int
+    gy_inside: int
+    gy_at_border: int
+    filter_gradients: int
 
 
 def tiles_of(scheme: int, x: Array, y: Array, padding: tuple[int, int]) -> Tiles:
     """The tiles of ``x (N, H, W, C)`` and of ``y (N, P, Q, K)``, to which it is convolved with this padding."""
-    pixels, step, points, outputs, *_ = SCHEMES[scheme]
-    down, across = -(-y.shape[1] // outputs), -(-y.shape[2] // outputs)
+    s, code = SCHEMES[scheme], transforms_of(scheme)
+    down, across = -(-y.shape[1] // s.outputs), -(-y.shape[2] // s.outputs)
     if scheme == PAIRS:
         padding = 0, 0  # the zeros around the image are in the formulas
     return Tiles(
-        *(scheme, points * points, pixels, step, outputs),
+        *(s.points * s.points, s.points, s.filters or s.points, s.pixels, s.step, s.outputs),
         *(address(x), *x.shape[1:]),
         *(address(y), *y.shape[1:]),
         *(-padding[0], -padding[1]),
         *(across, down, x.shape[0] * down * across),
         zeros(max(x.shape[3], y.shape[3]) + LANES),
+        *(code.x_inside, code.x_at_border, code.y_inside, code.y_at_border),
+        *(code.gy_inside, code.gy_at_border, code.filter_gradients),
     )
 
 
@@ -73,6 +77,14 @@ def tiles_of(scheme: int, x: Array, y: Array, padding: tuple[int, int]) -> Tiles
 def apart(size):
     """Floats between the matrices of two points: 192 bytes past a multiple of 4 KiB, lest they fight for cache sets."""
     return (size + 1023) // 1024 * 1024 + 48
+
+
+@kernel
+def filter_of(tiles, point):
+    """Which value of a filter belongs to a point, and whether it is the first point that has this one."""
+    i, j = divmod(point, tiles.side)
+    last = tiles.filters - 1
+    return min(i, last) * tiles.filters + min(j, last), max(i, j) <= last
 
 
 @kernel
@@ -102,7 +114,7 @@ def read_x(tiles, tile, channel, channels, to, points_apart, table):
     done = 0
     if h >= 0 and w >= 0 and h + size <= height and w + size <= width:
         while done + LANES <= channels:
-            input_tile_inside(tiles.scheme, corner + 4 * done, width * pixel, pixel, to + 4 * done, points_apart)
+            call(tiles.x_inside, (corner + 4 * done, width * pixel, pixel, to + 4 * done, points_apart))
             done += LANES
         if done == channels:
             return
@@ -111,11 +123,11 @@ def read_x(tiles, tile, channel, channels, to, points_apart, table):
             inside = 0 <= h + r < height and 0 <= w + s < width
             table[size * r + s] = corner + 4 * (r * width + s) * pixel if inside else tiles.zeros
     while done + LANES <= channels:
-        input_tile_at_border(tiles.scheme, table.ctypes.data, done, to + 4 * done, points_apart)
+        call(tiles.x_at_border, (table.ctypes.data, done, to + 4 * done, points_apart))
         done += LANES
     if done < channels:
         rest = _with_room(table, size, done, channels)
-        input_tile_at_border(tiles.scheme, rest, 0, to + 4 * done, points_apart)
+        call(tiles.x_at_border, (rest, 0, to + 4 * done, points_apart))
 
 
 @kernel
@@ -129,7 +141,7 @@ def read_gy(tiles, tile, channel, channels, to, points_apart, table):
     done = 0
     if i + size <= height and j + size <= width:
         while done + LANES <= channels:
-            gradient_tile_inside(tiles.scheme, corner + 4 * done, width * pixel, pixel, to + 4 * done, points_apart)
+            call(tiles.gy_inside, (corner + 4 * done, width * pixel, pixel, to + 4 * done, points_apart))
             done += LANES
         if done == channels:
             return
@@ -138,11 +150,11 @@ def read_gy(tiles, tile, channel, channels, to, points_apart, table):
             inside = i + r < height and j + s < width
             table[size * r + s] = corner + 4 * (r * width + s) * pixel if inside else tiles.zeros
     while done + LANES <= channels:
-        gradient_tile_at_border(tiles.scheme, table.ctypes.data, done, to + 4 * done, points_apart)
+        call(tiles.gy_at_border, (table.ctypes.data, done, to + 4 * done, points_apart))
         done += LANES
     if done < channels:
         rest = _with_room(table, size, done, channels)
-        gradient_tile_at_border(tiles.scheme, rest, 0, to + 4 * done, points_apart)
+        call(tiles.gy_at_border, (rest, 0, to + 4 * done, points_apart))
 
 
 @kernel
@@ -192,7 +204,7 @@ def write_y(tiles, tile, channel, channels, products, points_apart, bias, ending
     if rows == columns == size:
         while done + LANES <= channels:
             at = 4 * done
-            output_tile_inside(tiles.scheme, products + at, points_apart, bias + at, corner + at, width * pixel, pixel)
+            call(tiles.y_inside, (products + at, points_apart, bias + at, corner + at, width * pixel, pixel))
             done += LANES
     if done < channels:
         for r in range(size):
@@ -201,11 +213,11 @@ def write_y(tiles, tile, channel, channels, products, points_apart, bias, ending
                 table[size * r + s] = corner + 4 * (r * width + s) * pixel if inside else nowhere
     while done + LANES <= channels:
         at = 4 * done
-        output_tile_at_border(tiles.scheme, products + at, points_apart, bias + at, table.ctypes.data, done)
+        call(tiles.y_at_border, (products + at, points_apart, bias + at, table.ctypes.data, done))
         done += LANES
     if done < channels:
         at, rooms = 4 * done, table[LARGEST:]
-        output_tile_at_border(tiles.scheme, products + at, points_apart, bias + at, rooms.ctypes.data, 0)
+        call(tiles.y_at_border, (products + at, points_apart, bias + at, rooms.ctypes.data, 0))
         for k in range(size * size):
             copy_rows_exactly(table[k] + at, 0, rooms[k], 0, channels - done, 1)
     if ending.wanted or ending.slots:

@@ -1,7 +1,8 @@
 """The weight gradient of 3x3 convolutions with stride 1 or 2, by Winograd's algorithm: see :mod:`.winograd_schemes`.
 
 ``gw = G^T [sum over tiles of (A gy A^T) * (B^T x B)] G``: for each point a product of all channels of the
-transformed ``x`` by all of the transformed ``gy``, summed over the tiles, and one transform of the sums at the end.
+transformed ``x`` by all of the transformed ``gy``, summed over the tiles (and over the points that share a value of the
+filter), and one transform of the sums at the end.
 
 A thread takes a block of filters, whose sums stay in its caches. With many tiles, it transforms them block by block,
 and if there are few filters, only a part of them. With few tiles and many channels all tiles are transformed first, so
@@ -15,11 +16,11 @@ from typing import Any, NamedTuple
 from .compile import kernel
 from .conv import Geometry
 from .gemm import WIDTH, multiply_transposed
+from .machine_code import call
 from .parallel import parallel_for, threads
 from .vector import LANES, LINE, take
 from .winograd_schemes import scheme_of
-from .winograd_tiles import Tiles, apart, ask_tiles, read_gy, read_x, tables, tiles_of
-from .winograd_transforms import filter_gradient_tile
+from .winograd_tiles import Tiles, apart, ask_tiles, filter_of, read_gy, read_x, tables, tiles_of
 from .workspace import address, counter, reserve, workspace
 
 Array = Any
@@ -30,7 +31,7 @@ SHARE = 64
 SHARE_ROW = SHARE + 16
 """From one tile to the next: not a power of two, so that tiles do not fight for the same sets of the cache."""
 
-SMALL, LARGE = (SHARE, 48), (2 * SHARE, 32)
+SMALL, SMALL_MANY_POINTS, LARGE = (SHARE, 48), (SHARE, 24), (2 * SHARE, 32)
 """Channels of either kind in a block, and tiles, where tiles are transformed for each block of filters again.
 
 The large one has 2.3 MiB of sums, which pass through L3, but each tile is transformed for twice as many filters.
@@ -89,9 +90,11 @@ def _few_tiles(worker, tiles, p):
         channels, y_channels = min(SHARE, tiles.x_channels - i * SHARE), min(SHARE, tiles.y_channels - j * SHARE)
         for point in range(tiles.points):
             a, b = p.v + 4 * (i * tiles.points + point) * v_apart, p.m + 4 * (j * tiles.points + point) * v_apart
+            value, fresh = filter_of(tiles, point)
             for n in range(0, y_channels, WIDTH):
-                c = sums + 4 * (point * sums_apart + n)
-                multiply_transposed(a, SHARE_ROW, b + 4 * n, SHARE_ROW, c, SHARE, tiles.zeros, 0, channels, number)
+                c = sums + 4 * (value * sums_apart + n)
+                start, start_row = (tiles.zeros, 0) if fresh else (c, SHARE)
+                multiply_transposed(a, SHARE_ROW, b + 4 * n, SHARE_ROW, c, SHARE, start, start_row, channels, number)
         _write_gradients(tiles, p, 0, i * SHARE, channels, j * SHARE, y_channels, sums, sums_apart)
 
 
@@ -104,7 +107,7 @@ def _many_tiles(worker, tiles, p):
     columns = (tiles.y_channels + share - 1) // share
     sums_apart, v_apart = apart(share * share), apart(p.block * v_row)
     sums = p.scratch + 4 * worker * p.scratch_size
-    v = sums + 4 * tiles.points * sums_apart
+    v = sums + 4 * tiles.filters * tiles.filters * sums_apart
     m = v + 4 * tiles.points * v_apart
     while True:
         item, split = divmod(take(p.counter), p.splits)
@@ -121,21 +124,22 @@ def _many_tiles(worker, tiles, p):
                 read_gy(tiles, first + t, j * share, y_channels, m + 4 * t * v_row, v_apart, table)
             for point in range(tiles.points):
                 a = v + 4 * point * v_apart
+                value, fresh = filter_of(tiles, point)
                 for n in range(0, y_channels, WIDTH):
-                    b, c = m + 4 * (point * v_apart + n), sums + 4 * (point * sums_apart + n)
-                    start, start_row = (tiles.zeros, 0) if first == begin else (c, share)
+                    b, c = m + 4 * (point * v_apart + n), sums + 4 * (value * sums_apart + n)
+                    start, start_row = (tiles.zeros, 0) if fresh and first == begin else (c, share)
                     multiply_transposed(a, v_row, b, v_row, c, share, start, start_row, channels, count)
         _write_gradients(tiles, p, split, i * share, channels, j * share, y_channels, sums, sums_apart)
 
 
 @kernel
-def _write_gradients(tiles, p, split, channel, channels, y_channel, y_channels, sums, points_apart):
-    """Transform sums ``(points, channels, share)`` to the gradients of whole vectors of filters."""
+def _write_gradients(tiles, p, split, channel, channels, y_channel, y_channels, sums, values_apart):
+    """Transform sums ``(values, channels, share)`` to the gradients of whole vectors of filters."""
     y_padded = (tiles.y_channels + LANES - 1) // LANES * LANES
     for c in range(channels):
         for n in range(0, y_channels, LANES):
             to = p.gw + 4 * 9 * ((split * y_padded + y_channel + n) * tiles.x_channels + channel + c)
-            filter_gradient_tile(tiles.scheme, sums + 4 * (c * p.share + n), points_apart, to, 9 * tiles.x_channels)
+            call(tiles.filter_gradients, (sums + 4 * (c * p.share + n), values_apart, to, 9 * tiles.x_channels))
 
 
 @parallel_for
@@ -152,14 +156,15 @@ def wgrad(gy: Array, x: Array, gw: Array, conv: Geometry) -> None:
     """Write the gradient with respect to the weight into ``gw``."""
     scheme = scheme_of(conv.stride, conv.padding, gy.shape[1:3])
     workers, tiles = threads(), tiles_of(scheme, x, gy, conv.padding)
-    c, k, points = x.shape[3], gy.shape[3], tiles.points
+    c, k, points, values = x.shape[3], gy.shape[3], tiles.points, tiles.filters * tiles.filters
     padded = -(-k // LANES) * LANES
     few = tiles.number <= 256 and -(-c // SHARE) * -(-k // SHARE) >= 4
-    share, block = LARGE if not few and min(c, k) >= LARGE[0] else SMALL
+    small = SMALL if points <= 36 else SMALL_MANY_POINTS
+    share, block = LARGE if not few and min(c, k) >= LARGE[0] else small
     filters = -(-c // share) * -(-k // share)
     splits = 1 if few or filters >= 2 * workers else min(2 * workers, tiles.number)
     parts = gw if splits == 1 and padded == k else workspace("parts", splits, padded * c * 9)
-    size = points * (apart(share * share) + (0 if few else 2 * apart(block * (share + LINE)))) + LINE
+    size = values * apart(share * share) + (0 if few else points * 2 * apart(block * (share + LINE))) + LINE
     row = points * apart(tiles.number * SHARE_ROW) if few else 0
     p = Problem(
         v=reserve("values", -(-c // SHARE) * row),

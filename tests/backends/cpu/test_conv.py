@@ -136,6 +136,10 @@ EDGES = {
         "many blocks": ((4, 70, 40, 36), (66, 70, 3, 3), (1, 1), (1, 1), (1, 1), 1),
         "many channels": ((1, 20, 12, 12), (300, 20, 3, 3), (1, 1), (1, 1), (1, 1), 1),
         "many tiles and filters": ((2, 130, 48, 48), (140, 130, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+        "tiles of five": ((3, 20, 14, 10), (24, 20, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+        "tiles of five, partial": ((2, 17, 9, 13), (18, 17, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+        "tiles of five, few": ((4, 150, 10, 10), (170, 150, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+        "tiles of five, many channels": ((2, 512, 14, 14), (512, 512, 3, 3), (1, 1), (1, 1), (1, 1), 1),
         "two pixels": ((3, 20, 2, 2), (24, 20, 3, 3), (1, 1), (1, 1), (1, 1), 1),
         "two pixels, few tiles": ((5, 150, 2, 2), (170, 150, 3, 3), (1, 1), (1, 1), (1, 1), 1),
         "two pixels, many tiles": ((130, 20, 2, 2), (24, 20, 3, 3), (1, 1), (1, 1), (1, 1), 1),
@@ -149,6 +153,10 @@ EDGES = {
         "strided, odd number of outputs": ((2, 16, 10, 9), (16, 16, 3, 3), (2, 2), (1, 1), (1, 1), 1),
         "strided, few tiles": ((5, 150, 8, 8), (170, 150, 3, 3), (2, 2), (1, 1), (1, 1), 1),
         "strided, many blocks": ((4, 70, 40, 37), (66, 70, 3, 3), (2, 2), (1, 1), (1, 1), 1),
+        "strided, whole tiles": ((2, 24, 16, 32), (32, 24, 3, 3), (2, 2), (1, 1), (1, 1), 1),
+        "strided, three outputs": ((2, 16, 6, 5), (16, 16, 3, 3), (2, 2), (1, 1), (1, 1), 1),
+        "strided, few tiles of many points": ((20, 150, 8, 8), (170, 150, 3, 3), (2, 2), (1, 1), (1, 1), 1),
+        "strided, many filters": ((4, 130, 24, 24), (140, 130, 3, 3), (2, 2), (1, 1), (1, 1), 1),
         "strided, two pixels": ((2, 16, 2, 2), (16, 16, 3, 3), (2, 2), (1, 1), (1, 1), 1),
     },
     "depthwise": {
@@ -255,7 +263,7 @@ def test_not_a_number_is_seen(name):
     with conv.use_algorithm(name):
         y = conv.fprop(x, w, None, (1, 1), (1, 1), (1, 1), groups)
     assert np.isnan(y[0, 3, :3, :3]).all()
-    tile = 8 if name == "winograd" else 3  # Winograd spreads it over the tiles whose 6x6 pixels hold it
+    tile = 8 if name == "winograd" else 3  # Winograd spreads it over the tiles whose pixels hold it
     assert np.isfinite(y[0, :, tile:, tile:]).all()
 
 
@@ -351,7 +359,8 @@ def test_choice_of_algorithm():
     assert choice((64, 64, 1, 1), (64, 64, 3, 3), (1, 1), (1, 1)) == "direct"  # where no multiplications are saved
     assert choice((64, 64, 32, 32), (64, 64, 3, 3), (2, 2), (1, 1)) == "winograd"
     assert choice((64, 64, 32, 32), (64, 64, 3, 3), (2, 2), (0, 0)) == "direct"
-    assert choice((64, 64, 14, 14), (64, 64, 3, 3), (2, 2), (1, 1)) == "direct"
+    assert choice((64, 64, 14, 14), (64, 64, 3, 3), (2, 2), (1, 1)) == "winograd"
+    assert choice((64, 64, 6, 6), (64, 64, 3, 3), (2, 2), (1, 1)) == "direct"
     assert choice((64, 3, 32, 32), (64, 3, 3, 3), (1, 1), (1, 1)) == "direct"
     assert choice((64, 64, 32, 32), (64, 64, 4, 4), (2, 2), (1, 1)) == "folded"
     assert choice((64, 64, 32, 32), (64, 64, 5, 5), (2, 2), (2, 2)) == "folded"
