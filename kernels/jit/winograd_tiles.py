@@ -111,23 +111,21 @@ def read_x(tiles, tile, channel, channels, to, points_apart, table):
     h, w, size = i * tiles.step + tiles.first_h, j * tiles.step + tiles.first_w, tiles.pixels
     height, width, pixel = tiles.x_height, tiles.x_width, tiles.x_channels
     corner = tiles.x + 4 * (((n * height + h) * width + w) * pixel + channel)
-    done = 0
+    done, whole = 0, channels // LANES * LANES
     if h >= 0 and w >= 0 and h + size <= height and w + size <= width:
-        while done + LANES <= channels:
-            call(tiles.x_inside, (corner + 4 * done, width * pixel, pixel, to + 4 * done, points_apart))
-            done += LANES
+        call(tiles.x_inside, (corner, width * pixel, pixel, to, points_apart, whole // LANES))
+        done = whole
         if done == channels:
             return
     for r in range(size):
         for s in range(size):
             inside = 0 <= h + r < height and 0 <= w + s < width
             table[size * r + s] = corner + 4 * (r * width + s) * pixel if inside else tiles.zeros
-    while done + LANES <= channels:
-        call(tiles.x_at_border, (table.ctypes.data, done, to + 4 * done, points_apart))
-        done += LANES
-    if done < channels:
-        rest = _with_room(table, size, done, channels)
-        call(tiles.x_at_border, (rest, 0, to + 4 * done, points_apart))
+    if done < whole:
+        call(tiles.x_at_border, (table.ctypes.data, to, points_apart, whole // LANES))
+    if whole < channels:
+        rest = _with_room(table, size, whole, channels)
+        call(tiles.x_at_border, (rest, to + 4 * whole, points_apart, 1))
 
 
 @kernel
@@ -138,23 +136,21 @@ def read_gy(tiles, tile, channel, channels, to, points_apart, table):
     i, j = i * size, j * size
     height, width, pixel = tiles.y_height, tiles.y_width, tiles.y_channels
     corner = tiles.y + 4 * (((n * height + i) * width + j) * pixel + channel)
-    done = 0
+    done, whole = 0, channels // LANES * LANES
     if i + size <= height and j + size <= width:
-        while done + LANES <= channels:
-            call(tiles.gy_inside, (corner + 4 * done, width * pixel, pixel, to + 4 * done, points_apart))
-            done += LANES
+        call(tiles.gy_inside, (corner, width * pixel, pixel, to, points_apart, whole // LANES))
+        done = whole
         if done == channels:
             return
     for r in range(size):
         for s in range(size):
             inside = i + r < height and j + s < width
             table[size * r + s] = corner + 4 * (r * width + s) * pixel if inside else tiles.zeros
-    while done + LANES <= channels:
-        call(tiles.gy_at_border, (table.ctypes.data, done, to + 4 * done, points_apart))
-        done += LANES
-    if done < channels:
-        rest = _with_room(table, size, done, channels)
-        call(tiles.gy_at_border, (rest, 0, to + 4 * done, points_apart))
+    if done < whole:
+        call(tiles.gy_at_border, (table.ctypes.data, to, points_apart, whole // LANES))
+    if whole < channels:
+        rest = _with_room(table, size, whole, channels)
+        call(tiles.gy_at_border, (rest, to + 4 * whole, points_apart, 1))
 
 
 @kernel
@@ -200,26 +196,22 @@ def write_y(tiles, tile, channel, channels, products, points_apart, bias, ending
     i, j = i * size, j * size
     corner = tiles.y + 4 * (((n * height + i) * width + j) * pixel + channel)
     rows, columns = min(size, height - i), min(size, width - j)
-    bias, done = bias + 4 * channel, 0
+    bias, done, whole = bias + 4 * channel, 0, channels // LANES * LANES
     if rows == columns == size:
-        while done + LANES <= channels:
-            at = 4 * done
-            call(tiles.y_inside, (products + at, points_apart, bias + at, corner + at, width * pixel, pixel))
-            done += LANES
+        call(tiles.y_inside, (products, points_apart, bias, corner, width * pixel, pixel, whole // LANES))
+        done = whole
     if done < channels:
         for r in range(size):
             for s in range(size):
                 inside = r < rows and s < columns
                 table[size * r + s] = corner + 4 * (r * width + s) * pixel if inside else nowhere
-    while done + LANES <= channels:
-        at = 4 * done
-        call(tiles.y_at_border, (products + at, points_apart, bias + at, table.ctypes.data, done))
-        done += LANES
-    if done < channels:
-        at, rooms = 4 * done, table[LARGEST:]
-        call(tiles.y_at_border, (products + at, points_apart, bias + at, rooms.ctypes.data, 0))
+    if done < whole:
+        call(tiles.y_at_border, (products, points_apart, bias, table.ctypes.data, whole // LANES))
+    if whole < channels:
+        at, rooms = 4 * whole, table[LARGEST:]
+        call(tiles.y_at_border, (products + at, points_apart, bias + at, rooms.ctypes.data, 1))
         for k in range(size * size):
-            copy_rows_exactly(table[k] + at, 0, rooms[k], 0, channels - done, 1)
+            copy_rows_exactly(table[k] + at, 0, rooms[k], 0, channels - whole, 1)
     if ending.wanted or ending.slots:
         for r in range(rows):
             place = corner + 4 * r * width * pixel

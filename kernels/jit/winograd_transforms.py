@@ -33,52 +33,86 @@ def _both_ways(transform: Transform, size: int, load: Load) -> Iterator[tuple[in
                 yield len(values) * row + k, value
 
 
+def _each(emit: Emitter, vectors: Int, body: Callable[[Int], None]) -> None:
+    """Do something for the channels of each vector, given by the number of the first."""
+
+    def turn(i: Int, _: list) -> list:
+        body(i * LANES)
+        return []
+
+    emit.loop(vectors, [], turn)
+
+
 def _tile_inside(size: int, transform: Transform) -> Any:
-    def values_inside(emit: Emitter, pixels: Pointer, row: Int, column: Int, to: Pointer, apart: Int) -> None:
+    def values_inside(
+        emit: Emitter, pixels: Pointer, row: Int, column: Int, to: Pointer, apart: Int, vectors: Int
+    ) -> None:
         """Transform a tile that lies wholly in the image; store the points ``apart`` floats from each other."""
-        for k, value in _both_ways(transform, size, lambda i, j: (pixels + row * i + column * j).load()):
-            (to + apart * k).store(value)
+
+        def vector(at: Int) -> None:
+            for k, value in _both_ways(transform, size, lambda i, j: (pixels + row * i + column * j + at).load()):
+                (to + apart * k + at).store(value)
+
+        _each(emit, vectors, vector)
 
     return values_inside
 
 
 def _tile_at_border(size: int, transform: Transform) -> Any:
-    def values_at_border(emit: Emitter, table: Int, channel: Int, to: Pointer, apart: Int) -> None:
+    def values_at_border(emit: Emitter, table: Int, to: Pointer, apart: Int, vectors: Int) -> None:
         """The same for a tile given by a table of addresses, one for each pixel."""
 
-        def load(i: int, j: int) -> Vec:
-            return (emit.address_in(table, size * i + j) + channel).load()
+        def vector(at: Int) -> None:
+            def load(i: int, j: int) -> Vec:
+                return (emit.address_in(table, size * i + j) + at).load()
 
-        for k, value in _both_ways(transform, size, load):
-            (to + apart * k).store(value)
+            for k, value in _both_ways(transform, size, load):
+                (to + apart * k + at).store(value)
+
+        _each(emit, vectors, vector)
 
     return values_at_border
 
 
-def _results(scheme: Scheme, products: Pointer, apart: Int, bias: Pointer) -> Iterator[tuple[int, Vec]]:
+def _results(scheme: Scheme, products: Pointer, apart: Int, bias: Pointer, at: Int) -> Iterator[tuple[int, Vec]]:
     n = scheme.points
-    for k, pixel in _both_ways(scheme.results, n, lambda i, j: (products + apart * (n * i + j)).load()):
-        yield k, pixel + bias.load()
+    for k, pixel in _both_ways(scheme.results, n, lambda i, j: (products + apart * (n * i + j) + at).load()):
+        yield k, pixel + (bias + at).load()
 
 
 def _results_inside(scheme: Scheme) -> Any:
     def results_inside(
-        emit: Emitter, products: Pointer, apart: Int, bias: Pointer, pixels: Pointer, row: Int, column: Int
+        emit: Emitter,
+        products: Pointer,
+        apart: Int,
+        bias: Pointer,
+        pixels: Pointer,
+        row: Int,
+        column: Int,
+        vectors: Int,
     ) -> None:
         """The pixels ``y + bias`` from the products, for a tile that lies wholly in the image."""
-        for k, pixel in _results(scheme, products, apart, bias):
-            (pixels + row * (k // scheme.outputs) + column * (k % scheme.outputs)).store(pixel)
+
+        def vector(at: Int) -> None:
+            for k, pixel in _results(scheme, products, apart, bias, at):
+                (pixels + row * (k // scheme.outputs) + column * (k % scheme.outputs) + at).store(pixel)
+
+        _each(emit, vectors, vector)
 
     return results_inside
 
 
 def _results_at_border(scheme: Scheme) -> Any:
     def results_at_border(
-        emit: Emitter, products: Pointer, apart: Int, bias: Pointer, table: Int, channel: Int
+        emit: Emitter, products: Pointer, apart: Int, bias: Pointer, table: Int, vectors: Int
     ) -> None:
         """The same to the addresses in a table."""
-        for k, pixel in _results(scheme, products, apart, bias):
-            (emit.address_in(table, k) + channel).store(pixel)
+
+        def vector(at: Int) -> None:
+            for k, pixel in _results(scheme, products, apart, bias, at):
+                (emit.address_in(table, k) + at).store(pixel)
+
+        _each(emit, vectors, vector)
 
     return results_at_border
 
