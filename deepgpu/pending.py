@@ -157,7 +157,7 @@ class Pending(Tensor):
         if recipe.origin is not None:
             recipe.origin.holders.append(holder)
         for version in sources:
-            version.wait(holder)
+            version.memory.wait(holder)
 
     # What is known without the values:
 

@@ -226,13 +226,17 @@ class Tensor:
     @property
     def data(self) -> Tensor:
         """The same memory, outside of the graph; modifying it is not noticed by autograd."""
-        self._pin()
-        return wrap(self._data, self._backend)
+        t = wrap(self._data, self._backend)
+        t._version = Version(self._shared_version().memory)
+        return t
 
     @data.setter
     def data(self, value: Tensor) -> None:
         self._data = value._data
         self._backend = value._backend
+        version = Version(value._shared_version().memory)  # views of what was there before keep the old one
+        version.count = 0 if self._version is None else self._version.count
+        self._version = version
 
     # --- versions and views -----------------------------------------------------------------------------------------
 
@@ -244,24 +248,23 @@ class Tensor:
 
     def _pin(self) -> None:
         """Note that the memory may be written to from outside, unnoticed."""
-        version = self._shared_version()
-        version.settle()
-        version.pinned = True
+        memory = self._shared_version().memory
+        memory.settle()
+        memory.pinned = True
 
     def _kept(self) -> dict[Any, Any] | None:
         """Room for what is made of the values, until they change; None where that may happen unnoticed."""
-        version = self._shared_version()
-        if version.pinned:
+        memory = self._shared_version().memory
+        if memory.pinned:
             return None
-        if version.kept is None or version.kept[0] is not self._data:
-            version.kept = self._data, {}
-        return version.kept[1]
+        if memory.kept is None or memory.kept[0] is not self._data:
+            memory.kept = self._data, {}
+        return memory.kept[1]
 
     def _modified(self) -> None:
         """Count a modification; to be called before it."""
         version = self._shared_version()
-        if version.waiting or version.kept:
-            version.settle()
+        version.settle()
         version.count += 1
 
     @property

@@ -1,4 +1,4 @@
-"""The counter that memory has of its modifications, shared by all tensors that see it."""
+"""The counter that memory has of its modifications, shared by all tensors that see it, and who needs its values."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ FEW = 8
 """Readers that are kept without asking which of them are dead."""
 
 
-class Version:
-    """How often the memory shared by a tensor and its views was modified in place."""
+class Memory:
+    """What depends on the values of some memory, and is to be told before they change."""
 
-    __slots__ = ("count", "kept", "pinned", "waiting")
+    __slots__ = ("kept", "pinned", "waiting")
 
     def __init__(self) -> None:
-        self.count = 0
-        self.pinned = False  # whether the memory may be seen and written to from outside
+        self.pinned = False  # whether it may be seen and written to from outside
         self.waiting: list[Callable[[], Any]] | None = None
         self.kept: tuple[Any, dict[Any, Any]] | None = None  # an array of it, and what was made of that
 
@@ -37,3 +36,33 @@ class Version:
             t = reader()
             if t is not None:
                 t._data  # noqa: B018 - the access computes it
+
+
+class Version:
+    """How often the memory shared by a tensor and its views was modified in place, as far as autograd is to know.
+
+    ``x.data`` has a counter of its own for the same memory.
+    """
+
+    __slots__ = ("_memory", "count")
+
+    def __init__(self, memory: Memory | None = None) -> None:
+        self.count = 0
+        self._memory = memory
+
+    @property
+    def memory(self) -> Memory:
+        """The memory that is counted for."""
+        if self._memory is None:
+            self._memory = Memory()
+        return self._memory
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the memory may be seen and written to from outside."""
+        return self._memory is not None and self._memory.pinned
+
+    def settle(self) -> None:
+        """See :meth:`Memory.settle`."""
+        if self._memory is not None:
+            self._memory.settle()

@@ -51,13 +51,23 @@ def by_a_module(w: Any) -> None:
     module.load_state_dict({"w": w.detach() * 2})
 
 
+def by_what_data_was_replaced_with(w: Any) -> None:
+    other = w.detach() * 2
+    w.data = other
+    other.mul_(2)
+
+
 CHANGES: dict[str, Callable[[Any], Any]] = {
     "mul_": lambda w: w.mul_(2),
     "copy_": lambda w: w.copy_(w * 2),
     "index": lambda w: w.__setitem__(0, 3.0),
     "a view": lambda w: w.view(-1)[::2].zero_(),
     "data": lambda w: w.data.mul_(2),
+    "a view of data": lambda w: w.data.view(-1)[::2].zero_(),
+    "data of data": lambda w: w.data.detach().data.add_(1),
+    "NumPy of data": lambda w: w.data.numpy().__imul__(2),
     "data replaced": by_replaced_data,
+    "data replaced by what changes": by_what_data_was_replaced_with,
     "detached": lambda w: w.detach().add_(1),
     "NumPy": by_another_name,
     "SGD": by_sgd,
@@ -68,7 +78,7 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
 
 
 def kept(w: Any) -> dict[Any, Any]:
-    return {} if w._version is None or w._version.kept is None else w._version.kept[1]
+    return {} if w._version is None or w._version.memory.kept is None else w._version.memory.kept[1]
 
 
 def assert_right(x: Any, w: Any, options: dict[str, Any]) -> None:
@@ -130,6 +140,17 @@ def test_nothing_is_kept_of_weights_that_can_change_unnoticed() -> None:
     assert not kept(w)
 
 
+def test_a_look_at_data_does_not_end_it() -> None:
+    """The usual initialisation goes by ``module.weight.data``."""
+    x, w = dg.tensor(floats(2, 32, 30, 34)), nn.Parameter(dg.tensor(floats(24, 32, 3, 3)))
+    nn.init.normal_(w.data, 0.0, 0.02)
+    for _ in range(2):
+        assert_right(x, w, {"padding": 1})
+        assert kept(w)
+        w.data.clamp_(-0.01, 0.01)
+        assert not kept(w)
+
+
 def test_one_weight_for_two_convolutions() -> None:
     w = dg.tensor(floats(24, 32, 3, 3))
     for _ in range(3):
@@ -147,6 +168,20 @@ def test_a_change_between_the_call_and_the_computation() -> None:
     w.mul_(2)
     np.testing.assert_allclose(waiting.numpy(), before, rtol=0, atol=2e-5 * np.abs(before).max())
     assert_right(x, w, {"padding": 1})
+
+
+def test_data_changes_between_the_call_and_the_computation() -> None:
+    x, w = dg.tensor(floats(2, 32, 30, 34)), dg.tensor(floats(24, 32, 3, 3))
+    assert w.version == 0
+    before = torch.conv2d(torch.tensor(x.tolist()), torch.tensor(w.tolist()), padding=1).numpy()
+    same = w.data
+    for holder, other in ((w, same), (same, w)):
+        waiting = F.conv2d(x, holder, padding=1)
+        assert type(waiting).__name__ == "Pending"
+        other.mul_(2)
+        np.testing.assert_allclose(waiting.numpy(), before, rtol=0, atol=2e-5 * np.abs(before).max())
+        before = before * 2
+    assert w.version == same.version == 1  # each has its own counter
 
 
 def test_what_was_kept_dies_with_the_weights() -> None:

@@ -256,7 +256,7 @@ def test_nothing_is_kept_alive() -> None:
     try:
         version = x._version
         del y
-        assert [reader() for reader in version.waiting] == [None, None]  # of the norm, and of the ReLU
+        assert [reader() for reader in version.memory.waiting] == [None, None]  # of the norm, and of the ReLU
     finally:
         gc.enable()
 
