@@ -10,17 +10,18 @@ each *pair* of channels. (Lavin and Gray, "Fast Algorithms for Convolutional Neu
     fprop   y  = A^T [ (G w G^T) * (B^T x B) ] A        * point by point
     wgrad   gw = G^T [ (A gy A^T) * (B^T x B) ] G       the transpose of the above
 
-Here ``B^T``, ``A^T``, ``A``, ``G`` and ``G^T`` are formulas on lists of vectors, with common subexpressions shared;
-they are applied to the columns and then to the rows of a tile. Summed over channels, each point is a matrix product:
-that is where the time goes, in :mod:`.winograd`. The schemes, and what a direct sum has in place of their points:
+Here ``B^T``, ``A^T``, ``A``, ``G`` and ``G^T`` are formulas on lists of vectors, made from the points in
+:mod:`.winograd_points`; they are applied to the columns and then to the rows of a tile. Summed over channels, each
+point is a matrix product: that is where the time goes, in :mod:`.winograd`. The schemes, and what a direct sum has in
+place of their points:
 
 ================= ============ ======== ======= ==============================================================
 scheme            tile of x    points   tile of y
 ================= ============ ======== ======= ==============================================================
-``F4``            6x6          36       4x4     144: the points 0, 1, -1, 2, -2 and infinity
-``F5``            7x7          49       5x5     225: 0, 1, -1, 1/2, -1/2, 2 and infinity; for sides of 5, 10, 14, ...
+``F4``            6x6          36       4x4     144: the points 0, 3/4, -3/4, 3/2, -3/2 and infinity
+``F5``            7x7          49       5x5     225: six points and infinity; for sides of 5, 10, 14, ...
 ``F2``            4x4          16       2x2     36: 0, 1, -1, infinity; where a side has one or two
-``STRIDED4``      9x9          81       4x4     144: stride 2; 0, 1, -1, 2, infinity for every other pixel
+``STRIDED4``      9x9          81       4x4     144: stride 2; four points and infinity for every other pixel
 ``STRIDED2``      5x5          25       2x2     36: stride 2; 0, 1, infinity
 ``STRIDED4_BACK`` 5x5 of gy    81       8x8     its gradient: 2.25 weights meet a pixel in the mean, so 144 in all
 ``STRIDED2_BACK`` 3x3 of gy    25       4x4     36
@@ -33,36 +34,17 @@ correlations with stride 1, of which the second needs no transform. Its points s
 An image of two pixels meets the middle weight twice, ``y = (w1 x0 + w2 x1, w0 x0 + w1 x1)``, so 3 multiplications do
 for 4: ``w1 (x0 + x1)`` is part of both results.
 
-The differences of large values cost some precision: the relative error of a layer is 1e-6 .. 5e-6 with ``F4``, with the
-others hardly more than the 2e-7 of a direct sum.
+The differences of large values cost some precision: the relative error of a layer is 5e-7 to 2e-6 with ``F4`` and
+``F5``, with the others hardly more than that of a direct sum, 2e-7 to 1e-6.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
 from .vector import Vec
-
-Formula = Callable[[list[Vec]], list[Vec]]
-
-
-class Transform(NamedTuple):
-    """A formula, and which of its results to make at the same time.
-
-    A tile of 6x6 vectors does not fit into registers. So a row or two of it are finished at a time, from all columns:
-    those rows that share sums. Values are loaded again for the next rows, which costs less than to put aside and to
-    take back what a transform of the whole tile has half done.
-    """
-
-    formula: Formula
-    groups: tuple[tuple[int, ...], ...]
-
-
-def _by_groups(*groups: tuple[int, ...]) -> Callable[[Formula], Transform]:
-    return lambda formula: Transform(formula, groups)
-
+from .winograd_points import Formula, Transform, from_points
 
 FILTER = 3
 """Weights each way."""
@@ -84,161 +66,48 @@ class Scheme(NamedTuple):
     filters: int = 0  # values of a filter, if less than points: the last is that of all further points
 
 
-@_by_groups((0,), (1, 2), (3, 4), (5,))
-def _f4_values(d: list[Vec]) -> list[Vec]:
-    a, b, c, e = d[4] - 4 * d[2], d[3] - 4 * d[1], d[4] - d[2], d[3] - d[1]
-    return [4 * (d[0] - d[2]) + c, a + b, a - b, e.times(2, c), e.times(-2, c), (d[5] - d[3]) - 4 * e]
+def _by_groups(*groups: tuple[int, ...]) -> Callable[[Formula], Transform]:
+    return lambda formula: Transform(formula, groups)
 
 
-@_by_groups((0, 2), (1, 3))
-def _f4_results(m: list[Vec]) -> list[Vec]:
-    s, t, u, v = m[1] + m[2], m[3] + m[4], m[1] - m[2], m[3] - m[4]
-    return [m[0] + s + t, v.times(2, u), s + 4 * t, u + 8 * v + m[5]]
-
-
-@_by_groups((0, 5), (1, 2), (3, 4))
-def _f4_gradient_values(y: list[Vec]) -> list[Vec]:
-    s, t, u, v = y[0] + y[2], y[1] + y[3], y[0] + 4 * y[2], y[1] + 4 * y[3]
-    return [y[0], s + t, s - t, v.times(2, u), v.times(-2, u), y[3]]
-
-
-@_by_groups((0, 5), (1, 2), (3, 4))
-def _f4_filter_values(w: list[Vec]) -> list[Vec]:
-    s, u = w[0] + w[2], w[0] + 4 * w[2]
-    return [
-        0.25 * w[0],
-        (-1 / 6) * (s + w[1]),
-        (-1 / 6) * (s - w[1]),
-        (1 / 24) * (u + 2 * w[1]),
-        (1 / 24) * (u - 2 * w[1]),
-        w[2],
-    ]
-
-
-@_by_groups((0, 2), (1,))
-def _f4_filter_gradients(u: list[Vec]) -> list[Vec]:
-    s, t, p, q = u[1] + u[2], u[1] - u[2], u[3] + u[4], u[3] - u[4]
-    return [0.25 * u[0] + (1 / 24) * p - (1 / 6) * s, (1 / 12) * q - (1 / 6) * t, (1 / 6) * (p - s) + u[5]]
-
-
-@_by_groups((0,), (1, 2), (3, 4), (5,), (6,))
-def _f5_values(d: list[Vec]) -> list[Vec]:
-    z = [following - 2 * this for this, following in itertools.pairwise(d)]  # the factor of the point 2
-    a, b, c, e = z[4] - 0.25 * z[2], z[3] - 0.25 * z[1], z[4] - z[2], z[3] - z[1]
-    zero, two, infinity = [0.25 * v[0] - 1.25 * v[2] + v[4] for v in (z, d[1:], z[1:])]
-    return [zero, a + b, a - b, e.times(0.5, c), e.times(-0.5, c), two, infinity]
-
-
-@_by_groups((0, 2), (1, 3), (4,))
-def _f5_results(m: list[Vec]) -> list[Vec]:
-    s, t, u, v, q = m[1] + m[2], m[3] + m[4], m[1] - m[2], m[3] - m[4], m[5]
-    return [
-        m[0] + s + t + q,
-        v.times(0.5, u) + 2 * q,
-        s + 0.25 * t + 4 * q,
-        u + 0.125 * v + 8 * q,
-        s + 0.0625 * t + 16 * q + m[6],
-    ]
-
-
-@_by_groups((0, 6), (1, 2), (3, 4), (5,))
-def _f5_gradient_values(y: list[Vec]) -> list[Vec]:
-    s, t = y[0] + y[2] + y[4], y[1] + y[3]
-    u, v = y[0] + 0.25 * y[2] + 0.0625 * y[4], y[1] + 0.25 * y[3]
-    two = y[0] + 4 * y[2] + 16 * y[4] + 2 * (y[1] + 4 * y[3])
-    return [y[0], s + t, s - t, v.times(0.5, u), v.times(-0.5, u), two, y[4]]
-
-
-@_by_groups((0, 6), (1, 2), (3, 4), (5,))
-def _f5_filter_values(w: list[Vec]) -> list[Vec]:
-    s, u = w[0] + w[2], w[0] + 0.25 * w[2]
-    return [
-        -2 * w[0],
-        (-2 / 3) * (s + w[1]),
-        (-2 / 9) * (s - w[1]),
-        (16 / 9) * (u + 0.5 * w[1]),
-        (16 / 15) * (u - 0.5 * w[1]),
-        (2 / 45) * (w[0] + 2 * w[1] + 4 * w[2]),
-        w[2],
-    ]
-
-
-@_by_groups((0, 2), (1,))
-def _f5_filter_gradients(u: list[Vec]) -> list[Vec]:
-    a, b, c, d, e = (-2 / 3) * u[1], (2 / 9) * u[2], (16 / 9) * u[3], (16 / 15) * u[4], (2 / 45) * u[5]
-    s, t = a - b, c + d
-    return [s + t + e - 2 * u[0], a + b + 0.5 * (c - d) + 2 * e, s + 0.25 * t + 4 * e + u[6]]
-
-
-@_by_groups((0,), (1, 2), (3,))
-def _f2_values(d: list[Vec]) -> list[Vec]:
-    return [d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]]
-
-
-@_by_groups((0, 1))
-def _f2_results(m: list[Vec]) -> list[Vec]:
-    return [m[0] + m[1] + m[2], m[1] - m[2] - m[3]]
-
-
-@_by_groups((0, 3), (1, 2))
-def _f2_gradient_values(y: list[Vec]) -> list[Vec]:
-    return [y[0], y[0] + y[1], y[0] - y[1], -1 * y[1]]
-
-
-@_by_groups((0, 3), (1, 2))
-def _f2_filter_values(w: list[Vec]) -> list[Vec]:
-    s, t = 0.5 * (w[0] + w[2]), 0.5 * w[1]
-    return [w[0], s + t, s - t, w[2]]
-
-
-@_by_groups((0, 2), (1,))
-def _f2_filter_gradients(u: list[Vec]) -> list[Vec]:
-    s, t = 0.5 * (u[1] + u[2]), 0.5 * (u[1] - u[2])
-    return [u[0] + s, t, s + u[3]]
+_OUTER = from_points(4, 2, zero=False, pairs=(3 / 8, 5 / 4))
+"""Of the first and the last weight, with stride 2: they meet every other pixel."""
 
 
 @_by_groups((0,), (1,), (2,), (3,), (4,), (5,), (6,), (7,), (8,))
 def _strided4_values(d: list[Vec]) -> list[Vec]:
-    a, b = d[6] - d[2], d[2] + d[4]
-    transformed = [(d[0] - d[4]).times(2, a), a - b, a + 3 * (d[2] - d[4]), a, (d[8] - d[4]) - 2 * a]
-    return [*transformed, *d[1::2]]
+    return [*_OUTER.values.formula(d[::2]), *d[1::2]]
 
 
 @_by_groups((0,), (1,), (2,), (3,))
 def _strided4_results(m: list[Vec]) -> list[Vec]:
-    s, t = m[1] + m[2], m[1] - m[2]
-    found = [m[0] + s + m[3], t + 2 * m[3], s + 4 * m[3], t + 8 * m[3] + m[4]]
-    return [y + one for y, one in zip(found, m[5:], strict=True)]
+    return [y + one for y, one in zip(_OUTER.results.formula(m[:5]), m[5:], strict=True)]
 
 
-@_by_groups((0, 5), (1, 2), (3,), (4, 8), (6, 7))
+@_by_groups((0, 1), (2, 3), (4, 8), (5, 6), (7,))
 def _strided4_gradient_values(y: list[Vec]) -> list[Vec]:
-    s, t = y[0] + y[2], y[1] + y[3]
-    return [y[0], s + t, s - t, (y[0] + 4 * y[2]) + 2 * (y[1] + 4 * y[3]), y[3], *y]
+    return [*_OUTER.gradient_values.formula(y), *y]
 
 
-@_by_groups((0, 4), (1, 2), (3, 5))
+@_by_groups((0, 1), (2, 3), (4, 5))
 def _strided4_filter_values(w: list[Vec]) -> list[Vec]:
-    sixth = (1 / 6) * w[0]
-    return [0.5 * w[0], -0.5 * (w[0] + w[2]), (1 / 6) * w[2] - sixth, sixth + (1 / 3) * w[2], w[2], w[1]]
+    return [*_OUTER.filter_values.formula(w[::2]), w[1]]
 
 
 @_by_groups((0,), (1,), (2,))
 def _strided4_filter_gradients(u: list[Vec]) -> list[Vec]:
-    return [0.5 * (u[0] - u[1]) + (1 / 6) * (u[3] - u[2]), u[5], (1 / 6) * (u[2] - 3 * u[1]) + (1 / 3) * u[3] + u[4]]
+    before, after = _OUTER.filter_gradients.formula(u[:5])
+    return [before, u[5], after]
 
 
-@_by_groups((0, 5), (1, 6), (2, 7), (3, 8), (4,))
+@_by_groups((0, 1), (2, 3), (4,), (5, 6), (7, 8))
 def _strided4_back_values(g: list[Vec]) -> list[Vec]:
-    a, b = g[3] - g[1], g[1] + g[2]
-    return [(g[0] - g[2]).times(2, a), a - b, a + 3 * (g[1] - g[2]), a, (g[4] - g[2]) - 2 * a, *g[:4]]
+    return [*_OUTER.values.formula(g), *g[:4]]
 
 
 @_by_groups((0,), (1,), (2,), (3,), (4,), (5,), (6,), (7,))
 def _strided4_back_results(m: list[Vec]) -> list[Vec]:
-    s, t = m[1] + m[2], m[1] - m[2]
-    found = [m[0] + s + m[3], t + 2 * m[3], s + 4 * m[3], t + 8 * m[3] + m[4]]
-    return [pixel for both in zip(m[5:], found, strict=True) for pixel in both]
+    return [pixel for both in zip(m[5:], _OUTER.results.formula(m[:5]), strict=True) for pixel in both]
 
 
 @_by_groups((0,), (1,), (2,), (3,), (4,))
@@ -302,9 +171,9 @@ def _pairs_filter_gradients(u: list[Vec]) -> list[Vec]:
 
 
 SCHEMES = (
-    Scheme("F4", 6, 4, 6, 4, _f4_values, _f4_results, _f4_filter_values, _f4_gradient_values, _f4_filter_gradients),
-    Scheme("F5", 7, 5, 7, 5, _f5_values, _f5_results, _f5_filter_values, _f5_gradient_values, _f5_filter_gradients),
-    Scheme("F2", 4, 2, 4, 2, _f2_values, _f2_results, _f2_filter_values, _f2_gradient_values, _f2_filter_gradients),
+    Scheme("F4", 6, 4, 6, 4, *from_points(4, FILTER, zero=True, pairs=(3 / 4, 3 / 2))),
+    Scheme("F5", 7, 5, 7, 5, *from_points(5, FILTER, zero=False, pairs=(3 / 8, 7 / 8, 7 / 4))),
+    Scheme("F2", 4, 2, 4, 2, *from_points(2, FILTER, zero=True, pairs=(1.0,))),
     Scheme(
         *("STRIDED4", 9, 8, 9, 4, _strided4_values, _strided4_results, _strided4_filter_values),
         *(_strided4_gradient_values, _strided4_filter_gradients, 6),
@@ -335,12 +204,18 @@ LARGEST = 81
 """Pixels of the largest tile, of x or y."""
 
 
+LARGE_WORTH = 0.9
+"""Share of the multiplications that tiles of 5x5 may need: their transforms cost more, and their errors are greater."""
+
+
 def scheme_of(stride: tuple[int, int], padding: tuple[int, int], size: tuple[int, int]) -> int:
     """The scheme with the fewest multiplications for images ``y`` of this height and width."""
     if padding == (1, 1) and stride == (1, 1) and size == (2, 2):
         return PAIRS
-    schemes = (STRIDED4, STRIDED2) if stride == (2, 2) else (F4, F5, F2)
-    return min(schemes, key=lambda scheme: _multiplications(scheme, size))
+    if stride == (2, 2):
+        return min(STRIDED4, STRIDED2, key=lambda scheme: _multiplications(scheme, size))
+    usual = min(F4, F2, key=lambda scheme: _multiplications(scheme, size))
+    return F5 if _multiplications(F5, size) < LARGE_WORTH * _multiplications(usual, size) else usual
 
 
 def saving(stride: tuple[int, int], padding: tuple[int, int], size: tuple[int, int]) -> float:

@@ -60,7 +60,7 @@ def algorithm(
     Notes
     -----
     Measured on AVX2 and AVX-512; ``kernels/README.md`` has the table. Winograd's relative error against float64 is up
-    to 5e-6, that of the others 1e-6.
+    to 3e-6, that of the others 1e-6.
     """
     return _algorithm(_forced.get(), x_shape, w_shape, stride, padding, dilation, groups, np.dtype(dtype))
 
