@@ -1,7 +1,8 @@
 """Seconds from a command to the end of its first training step: with nothing compiled yet, and at every later start.
 
 Each start is a process of its own that imports the library, makes a network, and trains on eight images; ours first
-with an empty folder for compiled kernels, then with the one that the first start has filled. PyTorch's start beside it.
+with an empty folder for compiled kernels, then with the one that the first start has filled. One start of PyTorch's
+beside them.
 """
 
 from __future__ import annotations
@@ -31,31 +32,32 @@ def cases() -> list[Case]:
 
 
 def start(side: str, name: str) -> None:
-    """What the process does that is timed."""
+    """What the process does that is timed; it prints when it is done, for the end of a process takes time too."""
     import bench_networks
 
     step = bench_networks.ours if side == "ours" else lambda *a: bench_networks.theirs_in("NCHW", *a)
     step("training", name, BATCH)()
+    print(time.time())
 
 
 def seconds(side: str, name: str, cache: str) -> float:
     """Of a start, from outside. Python may keep the bytecode of what it imports, as it does where nobody forbids it."""
     environment = os.environ | {"DEEPGPU_CACHE": cache}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    begin = time.perf_counter()
-    subprocess.run(
-        [sys.executable, __file__, "--start", side, name], env=environment, check=True, stderr=subprocess.DEVNULL
+    command, begin = [sys.executable, __file__, "--start", side, name], time.time()
+    done = subprocess.run(
+        command, env=environment, check=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
-    return time.perf_counter() - begin
+    return float(done.stdout) - begin
 
 
 def row(name: str, rounds: int) -> dict[str, Any]:
-    """The first start of a network, and the medians of the later ones in turns with PyTorch's."""
+    """The first start of a network, the median of the later ones, and PyTorch's."""
     with tempfile.TemporaryDirectory() as cache:
         first = seconds("ours", name, cache)
         size = sum(f.stat().st_size for f in Path(cache).rglob("*") if f.is_file())
-        turns = [(seconds("ours", name, cache), seconds("torch", name, cache)) for _ in range(rounds)]
-    later, theirs = (statistics.median(times) for times in zip(*turns, strict=True))
+        later = statistics.median([seconds("ours", name, cache) for _ in range(rounds)])
+        theirs = seconds("torch", name, cache)
     times = {"first_s": first, "later_s": later, "torch_s": theirs}
     return {k: round(v, 2) for k, v in times.items()} | {"cache_MB": round(size / 2**20, 1)}
 
