@@ -10,12 +10,16 @@ from harness import Case, main
 SHAPES = {"128x256": (128, 256), "64x64 @32": (64, 64, 32, 32)}
 QUICK = {"128x256"}
 FACTORS: dict[str, tuple[float, ...]] = {
+    "elu": (1.0, 1.0, 1.0),
     "exp": (),
     "gelu": (),
     "hardswish": (),
     "leaky_relu": (0.2,),
+    "log_sigmoid": (),
+    "mish": (),
     "sigmoid": (),
     "silu": (),
+    "softplus": (1.0, 20.0),
     "tanh": (),
     "tanh_gelu": (),
 }
@@ -48,22 +52,31 @@ def theirs(name: str, backward: bool, shape: tuple[int, ...]) -> Callable[[], An
 
     aten, x, gy = torch.ops.aten, torch.randn(shape), torch.randn(shape)
     forward = {
+        "elu": lambda: F.elu(x),
         "exp": lambda: torch.exp(x),
         "gelu": lambda: F.gelu(x),
         "hardswish": lambda: F.hardswish(x),
         "leaky_relu": lambda: F.leaky_relu(x, 0.2),
+        "log_sigmoid": lambda: F.logsigmoid(x),
+        "mish": lambda: F.mish(x),
         "sigmoid": lambda: torch.sigmoid(x),
         "silu": lambda: F.silu(x),
+        "softplus": lambda: F.softplus(x),
         "tanh": lambda: torch.tanh(x),
         "tanh_gelu": lambda: F.gelu(x, approximate="tanh"),
     }
+    aside = aten.log_sigmoid_forward(x)[1]
     gradient = {
+        "elu": lambda: aten.elu_backward(gy, 1.0, 1.0, 1.0, False, x),
         "exp": lambda: gy * x,
         "gelu": lambda: aten.gelu_backward(gy, x),
         "hardswish": lambda: aten.hardswish_backward(gy, x),
         "leaky_relu": lambda: aten.leaky_relu_backward(gy, x, 0.2, False),
+        "log_sigmoid": lambda: aten.log_sigmoid_backward(gy, x, aside),
+        "mish": lambda: aten.mish_backward(gy, x),
         "sigmoid": lambda: aten.sigmoid_backward(gy, x),
         "silu": lambda: aten.silu_backward(gy, x),
+        "softplus": lambda: aten.softplus_backward(gy, x, 1.0, 20.0),
         "tanh": lambda: aten.tanh_backward(gy, x),
         "tanh_gelu": lambda: aten.gelu_backward(gy, x, approximate="tanh"),
     }

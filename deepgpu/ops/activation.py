@@ -158,10 +158,13 @@ class HardtanhGrad(LimitingGrad):
         return HardtanhGrad(self.low, self.high)(gg, y), None
 
 
-class Elu(Elementwise):
+class Elu(FusedElementwise):
     """``scale * x`` where positive, else ``scale * alpha * (exp(input_scale * x) - 1)``: ELU, CELU and SELU."""
 
+    kernel = "elu"
+
     def __init__(self, alpha: float, scale: float = 1.0, input_scale: float = 1.0) -> None:
+        self.factors = alpha * scale, scale, input_scale
         self.alpha = alpha
         self.scale = scale
         self.input_scale = input_scale
@@ -176,8 +179,10 @@ class Elu(Elementwise):
         return where(x > 0, self.scale, bent)
 
 
-class Mish(Elementwise):
+class Mish(FusedElementwise):
     """``x tanh(softplus(x))`` (Misra, arXiv 1908.08681)."""
+
+    kernel = "mish"
 
     def value(self, x: Any) -> Any:
         return x * self.xp.tanh(self.xp.log1p(self.xp.exp(x)))
@@ -187,10 +192,13 @@ class Mish(Elementwise):
         return t + x * x.sigmoid() * (1 - t * t)
 
 
-class Softplus(Elementwise):
+class Softplus(FusedElementwise):
     """``log(1 + exp(beta x)) / beta``, and ``x`` where ``beta x`` is above the threshold."""
 
+    kernel = "softplus"
+
     def __init__(self, beta: float, threshold: float) -> None:
+        self.factors = beta, threshold
         self.beta = beta
         self.threshold = threshold
 
@@ -203,8 +211,10 @@ class Softplus(Elementwise):
         return where(scaled > self.threshold, 1.0, scaled.sigmoid())
 
 
-class LogSigmoid(Elementwise):
+class LogSigmoid(FusedElementwise):
     """``-log(1 + exp(-x))``, with the slope ``sigmoid(-x)``."""
+
+    kernel = "log_sigmoid"
 
     def value(self, x: Any) -> Any:
         return self.xp.minimum(x, 0) - self.xp.log1p(self.xp.exp(-self.xp.abs(x)))

@@ -256,9 +256,11 @@ class BinaryCrossEntropyWithLogits(Node):
     def forward(self, x: Any, t: Any, w: Any) -> Any:
         xp = self.xp
         wide, target = widened(x), widened(t)
-        tail = xp.log1p(xp.exp(-xp.abs(wide))) - xp.minimum(wide, 0)  # log(1 + exp(-x)), without overflow
+        likelihood = self.backend.elementwise("log_sigmoid", wide)
+        if likelihood is None:
+            likelihood = xp.minimum(wide, 0) - xp.log1p(xp.exp(-xp.abs(wide)))  # -log(1 + exp(-x)), without overflow
         factor = 1 if w is None else (widened(w) - 1) * target + 1
-        return rounded((1 - target) * wide + factor * tail, x.dtype)
+        return rounded((1 - target) * wide - factor * likelihood, x.dtype)
 
     def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
         x, t, w = self.saved

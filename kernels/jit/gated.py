@@ -12,7 +12,7 @@ import numpy as np
 
 from .compile import kernel
 from .parallel import parallel_for
-from .sigmoid import ONE, sigmoid_of, tanh_of
+from .sigmoid import ONE, TWO, sigmoid_of, tanh_of
 from .softmax import exp
 
 FUSED = {"contract"}
@@ -100,6 +100,25 @@ def _hardswish_slope(x):
     return ONE if x >= 3 else slope
 
 
+@kernel(inline="always")
+def _mish_gate(x):
+    """``tanh(log(1 + e^x)) = (n + 2) n / ((n + 2) n + 2)`` with ``n = e^x``, by ``e^-|x|``, which cannot overflow."""
+    e = exp(-abs(x))
+    above = ONE + TWO * e if x > 0 else e * (e + TWO)
+    return above / (above + (TWO * e * e if x > 0 else TWO))
+
+
+@kernel(inline="always")
+def _mish(x):
+    return x * _mish_gate(x)
+
+
+@kernel(inline="always")
+def _mish_slope(x):
+    t = _mish_gate(x)
+    return t + x * sigmoid_of(x) * (ONE - t * t)
+
+
 @parallel_for(fastmath=FUSED)
 def silu(part, x, y, parts):
     """``y = x sigmoid(x)``."""
@@ -170,3 +189,21 @@ def hardswish_backward(part, gy, x, gx, parts):
     g, a, b = gy[first:end], x[first:end], gx[first:end]
     for i in range(end - first):
         b[i] = g[i] * _hardswish_slope(a[i])
+
+
+@parallel_for(fastmath=FUSED)
+def mish(part, x, y, parts):
+    """``y = x tanh(log(1 + exp(x)))`` (Misra, arXiv 1908.08681)."""
+    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
+    a, b = x[first:end], y[first:end]
+    for i in range(end - first):
+        b[i] = _mish(a[i])
+
+
+@parallel_for(fastmath=FUSED)
+def mish_backward(part, gy, x, gx, parts):
+    """Its gradient."""
+    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
+    g, a, b = gy[first:end], x[first:end], gx[first:end]
+    for i in range(end - first):
+        b[i] = g[i] * _mish_slope(a[i])

@@ -18,12 +18,16 @@ WORTH = 1 << 13
 """Elements that are worth a task of their own."""
 
 MODULES = {
+    "elu": "elu",
     "exp": "exp",
     "gelu": "gated",
     "hardswish": "gated",
     "leaky_relu": "activation",
+    "log_sigmoid": "softplus",
+    "mish": "gated",
     "sigmoid": "sigmoid",
     "silu": "gated",
+    "softplus": "softplus",
     "tanh": "sigmoid",
     "tanh_gelu": "gated",
 }

@@ -18,8 +18,12 @@ JUDGES = {
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
     "leaky_relu": lambda x: F.leaky_relu(x, 0.2),
+    "elu": lambda x: torch.where(x > 0, 1.05 * x, 1.75 * torch.expm1(x.clamp(max=0) * 0.8)),
+    "mish": F.mish,
+    "softplus": lambda x: F.softplus(x, 1.5, 20),
+    "log_sigmoid": F.logsigmoid,
 }
-FACTORS = {"leaky_relu": (0.2,)}
+FACTORS = {"leaky_relu": (0.2,), "elu": (1.75, 1.05, 0.8), "softplus": (1.5, 20)}
 BY_RESULT = ("exp", "sigmoid", "tanh")
 """Whose backward is given the result."""
 
@@ -49,6 +53,16 @@ def test_values_and_gradients(name: str) -> None:
     scale = np.exp(VALUES.astype(np.float64)) if name == "exp" else 1 + abs(VALUES)
     assert (abs(forward(name, VALUES) - y.detach().numpy()) / scale).max() < 3e-7
     assert (abs(backward(name, gy, VALUES) - gx.numpy()) / scale / (1 + abs(gy))).max() < 6e-7
+
+
+@pytest.mark.parametrize("name", ["softplus", "log_sigmoid", "elu", "mish"])
+def test_digits_of_small_results(name: str) -> None:
+    x = np.concatenate([-np.geomspace(1e-30, 80, 5001), np.linspace(-15, 15, 5001)]).astype(np.float32)
+    x = abs(x) if name == "log_sigmoid" else x
+    exact = JUDGES[name](torch.from_numpy(x.astype(np.float64))).numpy()
+    kept = abs(exact) > 1e-37  # an exponential below the normal numbers is 0
+    scale = 1 + abs(x[kept]) / 3  # rounding x costs its size in digits of the exponential
+    assert (abs(forward(name, x)[kept] / exact[kept] - 1) / scale).max() < 4e-7
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "tanh"])
