@@ -379,6 +379,21 @@ class Backend(ABC):
 
     # --- functions of each element -----------------------------------------------------------------------------------
 
+    def arithmetic(self, name: str, a: Any, b: Any) -> Array | None:
+        """The sum, difference, product or quotient of large operands, one of which may be a NumPy scalar.
+
+        Parameters
+        ----------
+        name
+            NumPy's name of it: ``"add"``, ``"subtract"``, ``"multiply"`` or ``"true_divide"``.
+
+        Returns
+        -------
+        array or None
+            None where ``xp``'s function is to do it.
+        """
+        return None
+
     def elementwise(self, name: str, x: Array, *factors: float) -> Array | None:
         """The function of each element in one pass; None where this device has no kernel for the array.
 

@@ -43,10 +43,27 @@ class Binary(Node):
         return unbroadcast(ga, a), unbroadcast(gb, b)
 
 
-class Add(Binary):
+LARGE = 1 << 15
+"""Elements from which on it is worth asking whether the device has a kernel of its own."""
+
+
+class Arithmetic(Binary):
+    """A sum, difference, product or quotient; ``ufunc`` is its name in NumPy."""
+
+    ufunc: str
+
+    def compute(self, a: Any, b: Any) -> Any:
+        if a.size >= LARGE or b.size >= LARGE:
+            y = self.backend.arithmetic(self.ufunc, a, b)
+            if y is not None:
+                return y
+        return getattr(self.xp, self.ufunc)(a, b)
+
+
+class Add(Arithmetic):
     """``a + b``; the gradient goes to both as it is."""
 
-    op = "add"
+    op = ufunc = "add"
     fuses = True
 
     def forward(self, a: Any, b: Any) -> Any:
@@ -59,34 +76,27 @@ class Add(Binary):
         fused = recipe.plus(other)
         return super().forward(recipe.values(), other) if fused is None else fused
 
-    def compute(self, a: Any, b: Any) -> Any:
-        return self.xp.add(a, b)
-
     def partial(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
         return g, g
 
 
-class Sub(Binary):
+class Sub(Arithmetic):
     """``a - b``; the gradient goes to ``b`` with its sign changed."""
 
     op = "sub"
-
-    def compute(self, a: Any, b: Any) -> Any:
-        return self.xp.subtract(a, b)
+    ufunc = "subtract"
 
     def partial(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
         return g, -g if self.needs_input_grad[1] else None
 
 
-class Mul(Binary):
+class Mul(Arithmetic):
     """``a b``, with the partial derivatives ``b`` and ``a``."""
 
     op = "mul"
+    ufunc = "multiply"
     keep_inputs = (0, 1)
     needed_for: ClassVar = {0: (1,), 1: (0,)}
-
-    def compute(self, a: Any, b: Any) -> Any:
-        return self.xp.multiply(a, b)
 
     def partial(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
         a, b = self.saved
@@ -94,15 +104,13 @@ class Mul(Binary):
         return g * b if need_a else None, g * a if need_b else None
 
 
-class Div(Binary):
+class Div(Arithmetic):
     """``a / b``, with the partial derivatives ``1 / b`` and ``-a / b^2``."""
 
     op = "div"
+    ufunc = "true_divide"
     keep_inputs = (0, 1)
     needed_for: ClassVar = {0: (1,)}
-
-    def compute(self, a: Any, b: Any) -> Any:
-        return self.xp.true_divide(a, b)
 
     def partial(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
         a, b = self.saved
@@ -174,6 +182,7 @@ class TruncDivide(FloorDivide):
     """``a / b`` rounded towards 0."""
 
     op = "div"
+    ufunc = "true_divide"
 
     def compute(self, a: Any, b: Any) -> Any:
         refuse_zero_divisor(self, b)

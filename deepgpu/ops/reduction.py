@@ -57,7 +57,10 @@ class Mean(Reduction):
     def forward(self, x: Any) -> Any:
         self.shape = x.shape
         self.count = math.prod([x.shape[d] for d in self.dims])
-        total = x.sum(axis=self.dims, dtype=accumulator(x.dtype), keepdims=self.keepdim)
+        if x.dtype.itemsize == 2:
+            total = x.sum(axis=self.dims, dtype=accumulator(x.dtype), keepdims=self.keepdim)
+        else:
+            total = self.backend.sum(x, self.dims, self.keepdim)
         return rounded(total / total.dtype.type(self.count), x.dtype)  # the mean of nothing is NaN
 
     def backward(self, g: Tensor) -> Tensor:

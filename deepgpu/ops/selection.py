@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from deepgpu.ops.cast import cast
 from deepgpu.ops.op import alias, number, op
 from deepgpu.tensor import Tensor, method
 
+LARGE = 1 << 12
+"""Elements from which on a kernel is worth its call."""
+
 
 class Clamp(Node):
     """``min`` and ``max`` are numbers or None. The gradient passes where ``min <= x <= max``."""
@@ -25,8 +29,12 @@ class Clamp(Node):
         self.high = high
 
     def forward(self, x: Any) -> Any:
-        y = x if self.low is None else self.xp.maximum(x, fitting(self.low, x.dtype, "clamp", "min"))
-        return y if self.high is None else self.xp.minimum(y, fitting(self.high, x.dtype, "clamp", "max"))
+        low = None if self.low is None else fitting(self.low, x.dtype, "clamp", "min")
+        high = None if self.high is None else fitting(self.high, x.dtype, "clamp", "max")
+        if x.size >= LARGE and x.dtype.kind == "f" and low == low and high == high:  # a bound that is NaN makes all NaN
+            return self.backend.hardtanh(x, -math.inf if low is None else low, math.inf if high is None else high)
+        y = x if low is None else self.xp.maximum(x, low)
+        return y if high is None else self.xp.minimum(y, high)
 
     def backward(self, g: Tensor) -> Tensor:
         (x,) = self.saved
@@ -34,12 +42,13 @@ class Clamp(Node):
 
 
 def _outside(x: Tensor, low: Any, high: Any) -> Tensor:
-    below = None if low is None else x < low
+    """Where an element is not within the bounds; NaN is not, nor is anything if a bound is NaN."""
+    above = None if low is None else x >= low
     if high is None:
-        assert below is not None
-        return below
-    above = x > high
-    return above if below is None else below | above
+        assert above is not None
+        return ~above
+    below = x <= high
+    return ~below if above is None else ~(above & below)
 
 
 class ClampByTensors(Node):

@@ -1,14 +1,18 @@
-"""Sums of the columns of ``x (rows, width)``, for bias gradients: one pass over memory.
+"""Sums of the columns of ``x (rows, width)``, as for bias gradients, of its rows, and of all elements: one pass.
 
-NumPy adds row by row into one accumulator for each column, on one thread. Here each run of rows has its own, sums stay
-in the input's precision over ``BLOCK`` rows, where they cannot lose much, and in float64 beyond.
+NumPy adds on one thread. Here each run of rows, or of elements, has an accumulator of its own; sums stay in the input's
+precision over ``BLOCK`` rows, or ``SHORT`` elements in several chains, where they cannot lose much, and in float64
+beyond.
 """
 
 from __future__ import annotations
 
+from .compile import kernel
 from .parallel import parallel_for
 
 BLOCK = 32
+
+SHORT = 512
 
 
 @parallel_for(fastmath={"contract"})
@@ -29,3 +33,33 @@ def column_sums(part, x, sums, scratch):
                 s[c] += row[c]
         for c in range(width):
             total[c] += s[c]
+
+
+@kernel(fastmath={"contract", "reassoc"})
+def _short_sum(x):
+    total = x.dtype.type(0)
+    for i in range(len(x)):
+        total += x[i]
+    return total
+
+
+@kernel
+def _sum(x):
+    """In float64."""
+    total = 0.0
+    for first in range(0, len(x), SHORT):
+        total += _short_sum(x[first : first + SHORT])
+    return total
+
+
+@parallel_for
+def row_sums(part, x, sums, parts):
+    """The sum of each row, in float64."""
+    for r in range(len(x) * part // parts, len(x) * (part + 1) // parts):
+        sums[r] = _sum(x[r])
+
+
+@parallel_for
+def run_sums(part, x, sums):
+    """The sum of each of ``len(sums)`` runs of elements, in float64."""
+    sums[part] = _sum(x[len(x) * part // len(sums) : len(x) * (part + 1) // len(sums)])

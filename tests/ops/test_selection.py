@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 import deepgpu as dg
@@ -108,3 +109,20 @@ def test_method_where_takes_the_condition_second() -> None:
     x = dg.tensor([1.0, -2.0])
     assert x.where(x > 0, 0.0).tolist() == [1.0, 0.0]
     assert torch.tensor([1.0, -2.0]).where(torch.tensor([True, False]), 0.0).tolist() == [1.0, 0.0]
+
+
+BOUNDS = ((-0.5, 0.5), (None, 0.5), (-0.5, None), (0.5, -0.5), (float("nan"), 1.0), (1, None))
+
+
+@pytest.mark.parametrize("bounds", BOUNDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_clamp_of_many_elements(bounds: tuple[Any, Any], dtype: str) -> None:
+    """Large arrays go to another kernel."""
+    values = np.random.default_rng(0).standard_normal((70, 90))
+    values[0, :4] = np.nan, np.inf, -np.inf, -0.0
+    ours = dg.tensor(values).to(getattr(dg, dtype)).requires_grad_()
+    theirs = torch.tensor(values).to(getattr(torch, dtype)).requires_grad_()
+    for x in (ours, theirs):
+        x.clamp(*bounds).sum().backward()
+    np.testing.assert_array_equal(ours.clamp(*bounds).tolist(), theirs.clamp(*bounds).tolist())
+    np.testing.assert_array_equal(ours.grad.tolist(), theirs.grad.tolist())

@@ -12,6 +12,7 @@ from deepgpu.backends.composed import ComposedBackend
 from deepgpu.backends.cpu import (
     accumulate,
     activation,
+    arithmetic,
     batchnorm,
     conv,
     cross_entropy,
@@ -174,6 +175,9 @@ class CPUBackend(ComposedBackend):
 
     def hardtanh_backward(self, gy: Array, y: Array, low: float, high: float) -> Array:
         return activation.hardtanh_backward(gy, y, low, high)
+
+    def arithmetic(self, name: str, a: Any, b: Any) -> Array | None:
+        return arithmetic.arithmetic(name, a, b)
 
     def elementwise(self, name: str, x: Array, *factors: float) -> Array | None:
         return elementwise.elementwise(name, x, *factors)

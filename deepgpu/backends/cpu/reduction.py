@@ -1,8 +1,9 @@
-"""Sums on the CPU: NumPy's, but for those over everything besides the axis that is contiguous in memory."""
+"""Sums on the CPU: NumPy's, but for large arrays over everything, over the last axes, or over all axes but the last."""
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,12 +11,16 @@ import numpy as np
 
 from deepgpu.backends.base import Array
 from deepgpu.backends.cpu.parts import MOST, parts
+from deepgpu.backends.layout import is_dense
 
 WORTH = 1 << 14
 """Elements that are worth a task of their own; below two tasks NumPy's loop is as fast."""
 
 WIDTH = 64
 """Elements that a row should have; shorter ones are folded together."""
+
+LEAST = 16
+"""Rows that a task should have: its sums of columns are in float64, and are to be added to those of the others."""
 
 KERNEL_DTYPES = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -30,8 +35,36 @@ def _kernels() -> Any:
 
 def sum(x: Array, axes: Sequence[int], keepdims: bool) -> Array | None:
     """See :meth:`deepgpu.backends.base.Backend.sum`; None where NumPy is to do it."""
-    if x.size < 2 * WORTH or len(axes) != x.ndim - 1 or x.dtype not in KERNEL_DTYPES:
+    if x.size < 2 * WORTH or x.dtype not in KERNEL_DTYPES:
         return None
+    if len(axes) == x.ndim:
+        total = _of_everything(x)
+    elif x.flags.c_contiguous and sorted(axes) == list(range(x.ndim - len(axes), x.ndim)):
+        total = _of_rows(x.reshape(math.prod(x.shape[: x.ndim - len(axes)]), -1))
+    elif len(axes) == x.ndim - 1:
+        total = _of_columns(x, axes)
+    else:
+        return None
+    if total is None:
+        return None
+    return total.reshape([1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes])
+
+
+def _of_everything(x: Array) -> Array | None:
+    if not is_dense(x):
+        return None
+    sums = np.empty(parts(x.size, WORTH))
+    _kernels().run_sums(len(sums), x.ravel("K"), sums)
+    return sums.sum(keepdims=True).astype(x.dtype)
+
+
+def _of_rows(rows: Array) -> Array:
+    sums, tasks = np.empty(len(rows)), parts(rows.size, WORTH, min(len(rows), MOST))
+    _kernels().row_sums(tasks, rows, sums, tasks)
+    return sums.astype(rows.dtype)
+
+
+def _of_columns(x: Array, axes: Sequence[int]) -> Array | None:
     axis = next(i for i in range(x.ndim) if i not in axes)
     pixels = x.transpose(*axes, axis)
     if not pixels.flags.c_contiguous:
@@ -41,8 +74,7 @@ def sum(x: Array, axes: Sequence[int], keepdims: bool) -> Array | None:
     while count % 2 == 0 and fold * channels < WIDTH:
         count, fold = count // 2, fold * 2
     rows = pixels.reshape(count, fold * channels)
-    tasks = parts(x.size, WORTH, min(count, MOST))
+    tasks = parts(x.size, WORTH, min(-(-count // LEAST), MOST))
     sums = np.empty((tasks, rows.shape[1]))
     _kernels().column_sums(tasks, rows, sums, np.empty(sums.shape, x.dtype))
-    total = sums.reshape(-1, channels).sum(axis=0).astype(x.dtype)
-    return total.reshape([channels if i == axis else 1 for i in range(x.ndim)]) if keepdims else total
+    return sums.reshape(-1, channels).sum(axis=0).astype(x.dtype)
