@@ -31,6 +31,24 @@ def _argsort(input: Tensor, d: int, descending: bool) -> Tensor:
     return wrap(found.astype(np.int64, copy=False), input._backend)
 
 
+FEW = 8
+"""How many times as many elements as are wanted there must be, so that they are selected before they are sorted."""
+
+
+def _selected(input: Tensor, d: int, k: int, largest: bool) -> Tensor:
+    """Positions of the ``k`` largest or smallest elements along ``d``, sorted; NaN counts as the largest."""
+    n = input._data.shape[d]
+    if k == 0 or FEW * k > n:
+        return _argsort(input, d, largest).narrow(d, 0, k)
+    x, xp = widened(input._data), input._backend.xp
+    if largest:
+        found = xp.argpartition(x, n - k, axis=d)[(*[slice(None)] * d, slice(n - k, None))]
+    else:
+        found = xp.argpartition(x, k - 1, axis=d)[(*[slice(None)] * d, slice(None, k))]
+    found = wrap(xp.sort(found, axis=d).astype(np.int64, copy=False), input._backend)
+    return gather(found, d, _argsort(gather(input.detach(), d, found), d, largest))
+
+
 def _taken(input: Tensor, d: int, indices: Tensor, keepdim: bool = True) -> Any:
     """The elements at positions along ``d``, with the positions."""
     if not input._data.ndim:
@@ -91,8 +109,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     n = input._data.shape[d] if input._data.ndim else 1
     if not 0 <= k <= n:
         raise RuntimeError(takes("topk", "k", f"a number in 0..{n}, the size of dimension {d}", k))
-    indices = _argsort(input, d, largest)
-    return _taken(input, d, indices.narrow(d, 0, k) if input._data.ndim else indices)
+    return _taken(input, d, _selected(input, d, k, largest) if input._data.ndim else _argsort(input, d, largest))
 
 
 @op(method=True)

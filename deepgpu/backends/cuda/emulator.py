@@ -26,9 +26,9 @@ _POISON = 0xFF
 _NUMPY_FUNCTIONS = frozenset(
     (
         "abs", "absolute", "add", "all", "any", "arange", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
-        "arctan2", "arctanh", "argmax", "argmin", "argsort", "argwhere", "ascontiguousarray", "bitwise_and",
-        "bitwise_or", "bitwise_xor", "broadcast_arrays", "broadcast_to", "cbrt", "ceil", "clip", "concatenate",
-        "copysign", "cos", "cosh", "count_nonzero", "cumprod", "cumsum", "diag", "diagonal", "divide", "dot",
+        "arctan2", "arctanh", "argmax", "argmin", "argpartition", "argsort", "argwhere", "ascontiguousarray",
+        "bitwise_and", "bitwise_or", "bitwise_xor", "broadcast_arrays", "broadcast_to", "cbrt", "ceil", "clip",
+        "concatenate", "copysign", "cos", "cosh", "count_nonzero", "cumprod", "cumsum", "diag", "diagonal", "divide", "dot",
         "einsum", "equal", "exp", "exp2", "expand_dims", "expm1", "eye", "flip", "floor", "floor_divide", "fmax",
         "fmin", "fmod", "full", "gcd", "full_like", "greater", "greater_equal", "heaviside", "hypot", "identity",
         "invert", "isfinite", "isinf", "isnan", "lcm", "ldexp", "left_shift", "less", "less_equal", "linspace", "log",
