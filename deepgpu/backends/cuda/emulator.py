@@ -25,21 +25,20 @@ _POISON = 0xFF
 
 _NUMPY_FUNCTIONS = frozenset(
     (
-        "abs", "absolute", "add", "all", "any", "arange", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
-        "arctan2", "arctanh", "argmax", "argmin", "argpartition", "argsort", "argwhere", "ascontiguousarray",
-        "bitwise_and", "bitwise_or", "bitwise_xor", "broadcast_arrays", "broadcast_to", "cbrt", "ceil", "clip",
-        "concatenate", "copysign", "cos", "cosh", "count_nonzero", "cumprod", "cumsum", "diag", "diagonal", "divide", "dot",
-        "einsum", "equal", "exp", "exp2", "expand_dims", "expm1", "eye", "flip", "floor", "floor_divide", "fmax",
-        "fmin", "fmod", "full", "gcd", "full_like", "greater", "greater_equal", "heaviside", "hypot", "identity",
-        "invert", "isfinite", "isinf", "isnan", "lcm", "ldexp", "left_shift", "less", "less_equal", "linspace", "log",
-        "log10", "log1p", "log2", "logaddexp", "logaddexp2", "logical_and", "logical_not", "logical_or",
-        "logical_xor", "matmul", "max", "maximum", "may_share_memory", "mean", "min", "minimum", "moveaxis",
-        "multiply", "negative", "nextafter", "nonzero", "not_equal", "ones", "ones_like", "outer", "pad", "positive",
-        "power", "prod", "put_along_axis", "ravel", "reciprocal", "remainder", "repeat", "reshape", "right_shift",
-        "rint", "roll", "searchsorted", "shares_memory", "sign", "signbit", "sin", "sinc", "sinh", "sort", "split",
-        "sqrt", "square", "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tan",
-        "tanh", "tensordot", "tile", "transpose", "tril", "triu", "true_divide", "trunc", "unique", "var", "where",
-        "zeros", "zeros_like",
+        "abs", "absolute", "add", "all", "any", "arange", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2",
+        "arctanh", "argmax", "argmin", "argpartition", "argsort", "argwhere", "ascontiguousarray", "bitwise_and",
+        "bitwise_or", "bitwise_xor", "broadcast_arrays", "broadcast_to", "cbrt", "ceil", "clip", "concatenate",
+        "copysign", "cos", "cosh", "count_nonzero", "cumprod", "cumsum", "diag", "diagonal", "divide", "dot", "einsum",
+        "equal", "exp", "exp2", "expand_dims", "expm1", "eye", "flip", "floor", "floor_divide", "fmax", "fmin", "fmod",
+        "full", "gcd", "full_like", "greater", "greater_equal", "heaviside", "hypot", "identity", "invert", "isfinite",
+        "isinf", "isnan", "lcm", "ldexp", "left_shift", "less", "less_equal", "linspace", "log", "log10", "log1p",
+        "log2", "logaddexp", "logaddexp2", "logical_and", "logical_not", "logical_or", "logical_xor", "matmul", "max",
+        "maximum", "may_share_memory", "mean", "min", "minimum", "moveaxis", "multiply", "negative", "nextafter",
+        "nonzero", "not_equal", "ones", "ones_like", "outer", "pad", "positive", "power", "prod", "put_along_axis",
+        "ravel", "reciprocal", "remainder", "repeat", "reshape", "right_shift", "rint", "roll", "searchsorted",
+        "shares_memory", "sign", "signbit", "sin", "sinc", "sinh", "sort", "split", "sqrt", "square", "squeeze",
+        "stack", "std", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tan", "tanh", "tensordot", "tile",
+        "transpose", "tril", "triu", "true_divide", "trunc", "unique", "var", "where", "zeros", "zeros_like",
     )
 )  # fmt: skip
 """NumPy's functions that CuPy has too, with the same meaning."""
