@@ -19,7 +19,8 @@ import numpy as np
 
 from deepgpu import dtypes
 from deepgpu.autograd.grad_mode import state
-from deepgpu.backends.base import Array, Backend, Convolution, Unfinished
+from deepgpu.backends.base import Array, Backend
+from deepgpu.backends.unfinished import Convolution, Unfinished
 from deepgpu.tensor import Size, Tensor, wrap
 from deepgpu.version import Version
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
-from deepgpu.backends.base import Normalisation
+from deepgpu.backends.unfinished import Normalisation
 from deepgpu.errors import takes
 from deepgpu.ops.broadcast import unbroadcast
 from deepgpu.ops.dims import dimension

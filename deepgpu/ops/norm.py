@@ -7,8 +7,8 @@ from typing import Any
 
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
-from deepgpu.backends.base import Convolution, Normalisation
 from deepgpu.backends.precision import rounded
+from deepgpu.backends.unfinished import Convolution, Normalisation
 from deepgpu.errors import takes
 from deepgpu.ops.assign import store
 from deepgpu.ops.formula import FusedGradient

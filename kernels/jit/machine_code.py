@@ -30,7 +30,7 @@ def machine_code(name: str, functions: Sequence[Callable[..., None] | None]) -> 
     """A kernel that returns the addresses of what these functions emit, 0 for None. They are valid while it lives."""
 
     @intrinsic
-    def addresses(typingctx):  # type: ignore[no-untyped-def]
+    def addresses(typingctx: Any) -> Any:
         def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: list) -> Any:
             found = []
             for k, function in enumerate(functions):

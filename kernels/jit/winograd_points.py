@@ -12,8 +12,8 @@ leading coefficient; the others are 0, if there is to be one, and pairs ``+p, -p
 How large the errors are depends on the points alone: they should lie about 1 and well apart. With 0, 1, -1, 2, -2, the
 usual ones for tiles of 4x4, errors are more than twice those with 0, 3/4, -3/4, 3/2, -3/2, because with these the terms
 of a sum differ less in size. (Barabasz, Anderson, Soodhalter and Gregg, "Error Analysis and Improving the Accuracy of
-Winograd Convolution for Deep Neural Networks", 2020.) The points of each scheme are those with the least error of all
-pairs of 1/3 and of small fractions of powers of 2, which are exact.
+Winograd Convolution for Deep Neural Networks", 2020.) Of pairs of 1/3 and of fractions with powers of 2, which are
+exact, those of tiles of 4x4 have the least errors in all directions, those of 5x5 and of stride 2 the least in fprop.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from deepgpu.backends.base import Array, Backend, Normalisation, Pair
+from deepgpu.backends.base import Array, Backend, Pair
 from deepgpu.backends.composed import (
     activation,
     batchnorm,
@@ -22,6 +22,7 @@ from deepgpu.backends.composed import (
     softmax,
 )
 from deepgpu.backends.precision import accumulation_dtype, rounded
+from deepgpu.backends.unfinished import Normalisation
 
 
 class ComposedBackend(Backend):

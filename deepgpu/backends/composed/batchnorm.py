@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from deepgpu.backends.base import Array, Normalisation
+from deepgpu.backends.base import Array
 from deepgpu.backends.layout import channels_last
 from deepgpu.backends.precision import accumulation_dtype, rounded
+from deepgpu.backends.unfinished import Normalisation
 
 
 @np.errstate(invalid="ignore")  # the deviations of an infinity are NaN, as in PyTorch
@@ -55,7 +56,7 @@ def batch_norm_backward(
 
 
 class ComposedNormalisation(Normalisation):
-    """See :class:`deepgpu.backends.base.Normalisation`."""
+    """See :class:`deepgpu.backends.unfinished.Normalisation`."""
 
     def __init__(
         self, xp: Any, x: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from deepgpu.backends.base import Array, Convolution, Normalisation, Unfinished
+from deepgpu.backends.base import Array
 from deepgpu.backends.composed import batchnorm as composed
 from deepgpu.backends.cpu import activation, memory
 from deepgpu.backends.cpu.parts import MOST, parts
 from deepgpu.backends.layout import channels_first_view, channels_last_view
 from deepgpu.backends.precision import accumulation_dtype, rounded
+from deepgpu.backends.unfinished import Convolution, Normalisation, Unfinished
 
 WIDTH = 256
 """Elements that a row should have; pixels of fewer channels are folded together."""
@@ -39,7 +40,7 @@ def _kernels() -> Any:
 
 
 class CPUNormalisation(Normalisation):
-    """See :class:`deepgpu.backends.base.Normalisation`."""
+    """See :class:`deepgpu.backends.unfinished.Normalisation`."""
 
     def __init__(self, x: Array, rows: Array, factors: Array) -> None:
         super().__init__(x)

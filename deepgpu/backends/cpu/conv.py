@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deepgpu.backends.base import Array, Convolution, Pair, Unfinished
+from deepgpu.backends.base import Array, Pair
 from deepgpu.backends.cpu import batchnorm, memory
+from deepgpu.backends.unfinished import Convolution, Unfinished
 
 ALGORITHMS = ("winograd", "folded", "depthwise", "direct", "im2col")
 """Each is a module of :mod:`deepgpu.kernels.jit`, which explains it."""

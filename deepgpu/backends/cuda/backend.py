@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from deepgpu.backends import cuda, cudnn, determinism
-from deepgpu.backends.base import Array, Backend, Normalisation, Pair
+from deepgpu.backends.base import Array, Backend, Pair
 from deepgpu.backends.composed import ComposedBackend
 from deepgpu.backends.cuda import (
     batchnorm,
@@ -29,6 +29,7 @@ from deepgpu.backends.cuda import (
     scatter,
     softmax,
 )
+from deepgpu.backends.unfinished import Normalisation
 
 
 def _on_own_device(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,20 +7,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deepgpu.backends.base import Array, Normalisation
+from deepgpu.backends.base import Array
 from deepgpu.backends.composed import batchnorm as composed
 from deepgpu.backends.cuda import runtime
 from deepgpu.backends.cuda.elementwise import vector
 from deepgpu.backends.cuda.layout import channels_last, image, matrix
 from deepgpu.backends.cuda.plans import C_TYPES, MULTIPROCESSORS, up
 from deepgpu.backends.precision import accumulation_dtype
+from deepgpu.backends.unfinished import Normalisation
 
 _THREADS = 256
 _FILE = "batchnorm.cu"
 
 
 class CUDANormalisation(Normalisation):
-    """See :class:`deepgpu.backends.base.Normalisation`."""
+    """See :class:`deepgpu.backends.unfinished.Normalisation`."""
 
     def __init__(
         self,
