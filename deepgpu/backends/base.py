@@ -340,13 +340,17 @@ class Backend(ABC):
         Parameters
         ----------
         name
-            ``"exp"``, ``"gelu"``, ``"hardswish"``, ``"leaky_relu"`` (factor: the slope), ``"sigmoid"``, ``"silu"``,
+            ``"abs"``, ``"elu"``, ``"exp"``, ``"gelu"``, ``"hardswish"``, ``"huber"``, ``"leaky_relu"``, ``"log"``,
+            ``"log_sigmoid"``, ``"mish"``, ``"sigmoid"``, ``"silu"``, ``"softplus"``, ``"sqrt"``, ``"square"``,
             ``"tanh"`` or ``"tanh_gelu"``.
+        *factors
+            Of ELU ``bent, scale, inner`` (``scale x``, else ``bent (exp(inner x) - 1)``), of Huber's function beta, of
+            the leaky ReLU the slope, of softplus ``beta, threshold``; others have none.
         """
         return None
 
     def elementwise_backward(self, name: str, gy: Array, at: Array, *factors: float) -> Array | None:
-        """``gy`` times the slope at the input, or of exp, sigmoid and tanh the result; None if there is no kernel."""
+        """``gy`` times the slope at the input, of exp, sigmoid, sqrt and tanh the result; None if there is none."""
         return None
 
     # --- dropout -----------------------------------------------------------------------------------------------------

@@ -33,19 +33,21 @@ class Elementwise(Node):
 class FusedElementwise(Elementwise):
     """One that is a single kernel where the device has it, and its gradient another.
 
-    One that keeps its output in place of its input gets it in ``slope``.
+    One that keeps its output in place of its input gets it in ``slope``, or in ``gradient`` in place of that.
     """
 
     kernel: str
     factors: tuple[float, ...] = ()
+    least = 0
+    """Elements from which on a kernel is worth its call."""
 
     def forward(self, x: Any) -> Any:
-        y = self.backend.elementwise(self.kernel, x, *self.factors)
+        y = self.backend.elementwise(self.kernel, x, *self.factors) if x.size >= self.least else None
         return super().forward(x) if y is None else y
 
     def backward(self, g: Tensor) -> Tensor:
         (at,) = self.saved
-        return FusedElementwiseGrad(self)(g, at)
+        return FusedElementwiseGrad(self)(g, at) if at._data.size >= self.least else self.gradient(g, at)
 
     def gradient(self, g: Tensor, at: Tensor) -> Tensor:
         """``g`` times the slope."""

@@ -12,7 +12,7 @@ from deepgpu.ops.activation import logsigmoid
 from deepgpu.ops.broadcast import check_expands, check_shapes, promoted, unbroadcast
 from deepgpu.ops.cast import cast
 from deepgpu.ops.cross_entropy import CrossEntropy
-from deepgpu.ops.elementwise import Elementwise
+from deepgpu.ops.elementwise import FusedElementwise
 from deepgpu.ops.op import op
 from deepgpu.ops.selection import where
 from deepgpu.ops.softmax import log_softmax
@@ -173,11 +173,14 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 # --- losses of pairs of elements -------------------------------------------------------------------------------------
 
 
-class Huber(Elementwise):
+class Huber(FusedElementwise):
     """``0.5 d^2 / beta`` where ``|d| < beta``, else ``|d| - 0.5 beta``."""
+
+    kernel = "huber"
 
     def __init__(self, beta: float) -> None:
         self.beta = beta
+        self.factors = (beta,)
 
     def value(self, d: Any) -> Any:
         size = self.xp.abs(d)

@@ -15,6 +15,9 @@ from deepgpu.tensor import Tensor, method
 
 TWO_OVER_SQRT_PI = 1.1283791670955126
 
+LARGE = 1 << 12
+"""Elements from which on the kernel of a cheap function is worth its call."""
+
 
 class Exp(FusedElementwise):
     """``e^x``, which is its own derivative."""
@@ -56,16 +59,16 @@ class Exp2(Node):
         return g * y * 0.6931471805599453
 
 
-class Log(Node):
+class Log(FusedElementwise):
     """``log(x)``, with the derivative ``1 / x``."""
 
-    keep_inputs = (0,)
+    kernel = "log"
+    least = LARGE
 
-    def forward(self, x: Any) -> Any:
+    def value(self, x: Any) -> Any:
         return self.xp.log(x)
 
-    def backward(self, g: Tensor) -> Tensor:
-        (x,) = self.saved
+    def gradient(self, g: Tensor, x: Tensor) -> Tensor:
         return g / x
 
 
@@ -108,16 +111,18 @@ class Log10(Node):
         return g / (x * 2.302585092994046)
 
 
-class Sqrt(Node):
+class Sqrt(FusedElementwise):
     """``sqrt(x)``, with the derivative ``1 / (2 y)``."""
 
+    keep_inputs = ()
     keep_outputs = (0,)
+    kernel = "sqrt"
+    least = LARGE
 
-    def forward(self, x: Any) -> Any:
+    def value(self, x: Any) -> Any:
         return self.xp.sqrt(x)
 
-    def backward(self, g: Tensor) -> Tensor:
-        (y,) = self.saved
+    def gradient(self, g: Tensor, y: Tensor) -> Tensor:
         return g / (2 * y)
 
 
@@ -147,30 +152,30 @@ class Reciprocal(Node):
         return -g * y * y
 
 
-class Square(Node):
+class Square(FusedElementwise):
     """``x^2``, with the derivative ``2 x``."""
 
-    keep_inputs = (0,)
+    kernel = "square"
+    least = LARGE
 
-    def forward(self, x: Any) -> Any:
+    def value(self, x: Any) -> Any:
         return x * x
 
-    def backward(self, g: Tensor) -> Tensor:
-        (x,) = self.saved
+    def gradient(self, g: Tensor, x: Tensor) -> Tensor:
         return g * 2 * x
 
 
-class Abs(Node):
+class Abs(FusedElementwise):
     """The size of ``x``; the gradient at 0 is 0."""
 
-    keep_inputs = (0,)
+    kernel = "abs"
+    least = LARGE
 
-    def forward(self, x: Any) -> Any:
+    def value(self, x: Any) -> Any:
         return self.xp.abs(x)
 
-    def backward(self, g: Tensor) -> Tensor:
-        (x,) = self.saved
-        return g * x.sign()
+    def slope(self, x: Tensor) -> Tensor:
+        return x.sign()
 
 
 class Sigmoid(FusedElementwise):

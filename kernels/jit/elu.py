@@ -1,4 +1,4 @@
-"""ELU, CELU and SELU: one pass over flat float32 arrays. A task is one of `parts` runs of elements.
+"""ELU, CELU and SELU: one pass over flat float32 arrays.
 
 Bytes: 8 an element, backward 12. The exponential is that of :mod:`.softmax`, so all of it is vectors.
 """
@@ -8,12 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from .compile import kernel
-from .parallel import parallel_for
+from .elementwise import FUSED, elementwise
 from .softmax import exp
 
-FUSED = {"contract"}
-
-ONE = np.float32(1)
+ZERO, ONE = np.float32(0), np.float32(1)
 
 SMALL = np.float32(-0.5)
 """Above, ``exp(x) - 1`` would cancel; the Taylor series leaves 6e-9 of the value there."""
@@ -30,23 +28,15 @@ def expm1_of(x):
     return near if x > SMALL else far
 
 
-@parallel_for(fastmath=FUSED)
-def elu(part, x, y, bent, scale, inner, parts):
-    """``y = scale x`` where x is positive, else ``bent (exp(inner x) - 1)``."""
-    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
-    a, b = x[first:end], y[first:end]
-    for i in range(end - first):
-        v = a[i]
-        low = np.float32(0) if v > 0 else v * inner
-        b[i] = scale * v if v > 0 else bent * expm1_of(low)
+@elementwise(fastmath=FUSED)
+def elu(x, bent, scale, inner):
+    """``scale x`` where x is positive, else ``bent (exp(inner x) - 1)``."""
+    low = ZERO if x > 0 else x * inner
+    return scale * x if x > 0 else bent * expm1_of(low)
 
 
-@parallel_for(fastmath=FUSED)
-def elu_backward(part, gy, x, gx, bent, scale, inner, parts):
+@elementwise(arrays=2, fastmath=FUSED)
+def elu_backward(gy, x, bent, scale, inner):
     """Its gradient."""
-    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
-    g, a, b = gy[first:end], x[first:end], gx[first:end]
-    for i in range(end - first):
-        v = a[i]
-        low = np.float32(0) if v > 0 else v * inner
-        b[i] = g[i] * (scale if v > 0 else bent * inner * exp(low))
+    low = ZERO if x > 0 else x * inner
+    return gy * (scale if x > 0 else bent * inner * exp(low))

@@ -1,4 +1,4 @@
-"""The exponential: one pass over flat float32 arrays. A task is one of `parts` runs of elements.
+"""The exponential: one pass over flat float32 arrays.
 
 That of :mod:`.softmax` is for numbers up to 0 and has no denormal results; this one is for all. Bytes an element: 8.
 """
@@ -8,10 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from .compile import kernel
-from .parallel import parallel_for
+from .elementwise import FUSED, elementwise
 from .softmax import LN2_HIGH, LN2_LOW, LOG2_E
-
-FUSED = {"contract"}
 
 LOW, HIGH = np.float32(-104), np.float32(89)
 """Where the result is 0 and infinity."""
@@ -22,8 +20,8 @@ def _power_of_two(n):
     return np.int32((n + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
-@kernel(inline="always")
-def exp_of(x):
+@elementwise(fastmath=FUSED)
+def exp(x):
     """``e**x`` to 2 units in the last place.
 
     As :func:`.softmax.exp`, but ``2**n`` is two factors: one alone could not be a number where ``e**r 2**n`` is one.
@@ -40,19 +38,7 @@ def exp_of(x):
     return (even + r * odd) * _power_of_two(half) * _power_of_two(np.int32(np.int32(n) - half))
 
 
-@parallel_for(fastmath=FUSED)
-def exp(part, x, y, parts):
-    """``y = e**x``."""
-    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
-    a, b = x[first:end], y[first:end]
-    for i in range(end - first):
-        b[i] = exp_of(a[i])
-
-
-@parallel_for
-def exp_backward(part, gy, y, gx, parts):
-    """``gx = gy y``."""
-    first, end = len(y) * part // parts, len(y) * (part + 1) // parts
-    g, a, b = gy[first:end], y[first:end], gx[first:end]
-    for i in range(end - first):
-        b[i] = g[i] * a[i]
+@elementwise(arrays=2)
+def exp_backward(gy, y):
+    """``gy y``."""
+    return gy * y

@@ -1,7 +1,6 @@
 """Activations that are the input times a gate between 0 and 1: one pass over flat float32 arrays.
 
-A task is one of `parts` runs of elements. The exponential is that of :mod:`.softmax`, so all of it is vectors. Bytes: 8
-an element, backward 12.
+The exponential is that of :mod:`.softmax`, so all of it is vectors. Bytes: 8 an element, backward 12.
 """
 
 from __future__ import annotations
@@ -11,11 +10,9 @@ import math
 import numpy as np
 
 from .compile import kernel
-from .parallel import parallel_for
+from .elementwise import FUSED, elementwise
 from .sigmoid import ONE, TWO, sigmoid_of, tanh_of
 from .softmax import exp
-
-FUSED = {"contract"}
 
 HALF, SIXTH = np.float32(0.5), np.float32(1 / 6)
 DENSITY = np.float32(1 / math.sqrt(2 * math.pi))
@@ -50,54 +47,62 @@ def upper_tail(a, e):
     return e * (even + t * odd)
 
 
-@kernel(inline="always")
-def _silu(x):
+@elementwise(fastmath=FUSED)
+def silu(x):
+    """``x sigmoid(x)``."""
     return x * sigmoid_of(x)
 
 
-@kernel(inline="always")
-def _silu_slope(x):
+@elementwise(arrays=2, fastmath=FUSED)
+def silu_backward(gy, x):
+    """Its gradient."""
     s = sigmoid_of(x)
-    return s * (ONE + x * (ONE - s))
+    return gy * (s * (ONE + x * (ONE - s)))
 
 
-@kernel(inline="always")
-def _gelu(x):
+@elementwise(fastmath=FUSED)
+def gelu(x):
+    """``x Phi(x)`` (Hendrycks & Gimpel, arXiv 1606.08415)."""
     tail = upper_tail(abs(x), exp(-HALF * x * x))
     return x * (ONE - tail if x >= 0 else tail)
 
 
-@kernel(inline="always")
-def _gelu_slope(x):
+@elementwise(arrays=2, fastmath=FUSED)
+def gelu_backward(gy, x):
+    """Its gradient."""
     e = exp(-HALF * x * x)
     tail = upper_tail(abs(x), e)
-    return (ONE - tail if x >= 0 else tail) + x * (e * DENSITY)
+    return gy * ((ONE - tail if x >= 0 else tail) + x * (e * DENSITY))
 
 
-@kernel(inline="always")
-def _tanh_gelu(x):
+@elementwise(fastmath=FUSED)
+def tanh_gelu(x):
+    """``0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))``."""
     return HALF * x * (ONE + tanh_of(SCALE * x * (ONE + CUBE * x * x)))
 
 
-@kernel(inline="always")
-def _tanh_gelu_slope(x):
+@elementwise(arrays=2, fastmath=FUSED)
+def tanh_gelu_backward(gy, x):
+    """Its gradient."""
     t = tanh_of(SCALE * x * (ONE + CUBE * x * x))
     inner = SCALE * (ONE + np.float32(3) * CUBE * x * x)
-    return HALF * (ONE + t) + HALF * x * (ONE - t * t) * inner
+    return gy * (HALF * (ONE + t) + HALF * x * (ONE - t * t) * inner)
 
 
-@kernel(inline="always")
-def _hardswish(x):
+@elementwise(fastmath=FUSED)
+def hardswish(x):
+    """``x min(max(x + 3, 0), 6) / 6``."""
     gate = x + np.float32(3)
     gate = np.float32(0) if gate < 0 else gate
     return x * (np.float32(6) if gate > 6 else gate) * SIXTH
 
 
-@kernel(inline="always")
-def _hardswish_slope(x):
+@elementwise(arrays=2, fastmath=FUSED)
+def hardswish_backward(gy, x):
+    """Its gradient."""
     slope = x * np.float32(1 / 3) + HALF
     slope = np.float32(0) if x <= -3 else slope
-    return ONE if x >= 3 else slope
+    return gy * (ONE if x >= 3 else slope)
 
 
 @kernel(inline="always")
@@ -108,102 +113,14 @@ def _mish_gate(x):
     return above / (above + (TWO * e * e if x > 0 else TWO))
 
 
-@kernel(inline="always")
-def _mish(x):
+@elementwise(fastmath=FUSED)
+def mish(x):
+    """``x tanh(log(1 + exp(x)))`` (Misra, arXiv 1908.08681)."""
     return x * _mish_gate(x)
 
 
-@kernel(inline="always")
-def _mish_slope(x):
+@elementwise(arrays=2, fastmath=FUSED)
+def mish_backward(gy, x):
+    """Its gradient."""
     t = _mish_gate(x)
-    return t + x * sigmoid_of(x) * (ONE - t * t)
-
-
-@parallel_for(fastmath=FUSED)
-def silu(part, x, y, parts):
-    """``y = x sigmoid(x)``."""
-    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
-    a, b = x[first:end], y[first:end]
-    for i in range(end - first):
-        b[i] = _silu(a[i])
-
-
-@parallel_for(fastmath=FUSED)
-def silu_backward(part, gy, x, gx, parts):
-    """Its gradient."""
-    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
-    g, a, b = gy[first:end], x[first:end], gx[first:end]
-    for i in range(end - first):
-        b[i] = g[i] * _silu_slope(a[i])
-
-
-@parallel_for(fastmath=FUSED)
-def gelu(part, x, y, parts):
-    """``y = x Phi(x)`` (Hendrycks & Gimpel, arXiv 1606.08415)."""
-    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
-    a, b = x[first:end], y[first:end]
-    for i in range(end - first):
-        b[i] = _gelu(a[i])
-
-
-@parallel_for(fastmath=FUSED)
-def gelu_backward(part, gy, x, gx, parts):
-    """Its gradient."""
-    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
-    g, a, b = gy[first:end], x[first:end], gx[first:end]
-    for i in range(end - first):
-        b[i] = g[i] * _gelu_slope(a[i])
-
-
-@parallel_for(fastmath=FUSED)
-def tanh_gelu(part, x, y, parts):
-    """``y = 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))``."""
-    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
-    a, b = x[first:end], y[first:end]
-    for i in range(end - first):
-        b[i] = _tanh_gelu(a[i])
-
-
-@parallel_for(fastmath=FUSED)
-def tanh_gelu_backward(part, gy, x, gx, parts):
-    """Its gradient."""
-    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
-    g, a, b = gy[first:end], x[first:end], gx[first:end]
-    for i in range(end - first):
-        b[i] = g[i] * _tanh_gelu_slope(a[i])
-
-
-@parallel_for(fastmath=FUSED)
-def hardswish(part, x, y, parts):
-    """``y = x min(max(x + 3, 0), 6) / 6``."""
-    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
-    a, b = x[first:end], y[first:end]
-    for i in range(end - first):
-        b[i] = _hardswish(a[i])
-
-
-@parallel_for(fastmath=FUSED)
-def hardswish_backward(part, gy, x, gx, parts):
-    """Its gradient."""
-    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
-    g, a, b = gy[first:end], x[first:end], gx[first:end]
-    for i in range(end - first):
-        b[i] = g[i] * _hardswish_slope(a[i])
-
-
-@parallel_for(fastmath=FUSED)
-def mish(part, x, y, parts):
-    """``y = x tanh(log(1 + exp(x)))`` (Misra, arXiv 1908.08681)."""
-    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
-    a, b = x[first:end], y[first:end]
-    for i in range(end - first):
-        b[i] = _mish(a[i])
-
-
-@parallel_for(fastmath=FUSED)
-def mish_backward(part, gy, x, gx, parts):
-    """Its gradient."""
-    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
-    g, a, b = gy[first:end], x[first:end], gx[first:end]
-    for i in range(end - first):
-        b[i] = g[i] * _mish_slope(a[i])
+    return gy * (t + x * sigmoid_of(x) * (ONE - t * t))

@@ -1,7 +1,6 @@
 """The sigmoid and tanh: of one value, for other kernels, and one pass over flat float32 arrays.
 
-A task is one of `parts` runs of elements. The exponential is that of :mod:`.softmax`, so all of it is vectors. Bytes: 8
-an element, backward 12.
+The exponential is that of :mod:`.softmax`, so all of it is vectors. Bytes: 8 an element, backward 12.
 """
 
 from __future__ import annotations
@@ -9,10 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from .compile import kernel
-from .parallel import parallel_for
+from .elementwise import FUSED, elementwise
 from .softmax import exp
-
-FUSED = {"contract"}
 
 ONE, TWO = np.float32(1), np.float32(2)
 
@@ -41,37 +38,25 @@ def tanh_of(x):
     return near if abs(x) < SMALL else far
 
 
-@parallel_for(fastmath=FUSED)
-def sigmoid(part, x, y, parts):
-    """``y = 1 / (1 + exp(-x))``."""
-    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
-    a, b = x[first:end], y[first:end]
-    for i in range(end - first):
-        b[i] = sigmoid_of(a[i])
+@elementwise(fastmath=FUSED)
+def sigmoid(x):
+    """``1 / (1 + exp(-x))``."""
+    return sigmoid_of(x)
 
 
-@parallel_for(fastmath=FUSED)
-def sigmoid_backward(part, gy, y, gx, parts):
-    """``gx = gy y (1 - y)``."""
-    first, end = len(y) * part // parts, len(y) * (part + 1) // parts
-    g, a, b = gy[first:end], y[first:end], gx[first:end]
-    for i in range(end - first):
-        b[i] = g[i] * (a[i] * (ONE - a[i]))
+@elementwise(arrays=2, fastmath=FUSED)
+def sigmoid_backward(gy, y):
+    """``gy y (1 - y)``."""
+    return gy * (y * (ONE - y))
 
 
-@parallel_for(fastmath=FUSED)
-def tanh(part, x, y, parts):
-    """``y = tanh(x)``."""
-    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
-    a, b = x[first:end], y[first:end]
-    for i in range(end - first):
-        b[i] = tanh_of(a[i])
+@elementwise(fastmath=FUSED)
+def tanh(x):
+    """``tanh(x)``."""
+    return tanh_of(x)
 
 
-@parallel_for(fastmath=FUSED)
-def tanh_backward(part, gy, y, gx, parts):
-    """``gx = gy (1 - y^2)``."""
-    first, end = len(y) * part // parts, len(y) * (part + 1) // parts
-    g, a, b = gy[first:end], y[first:end], gx[first:end]
-    for i in range(end - first):
-        b[i] = g[i] * (ONE - a[i] * a[i])
+@elementwise(arrays=2, fastmath=FUSED)
+def tanh_backward(gy, y):
+    """``gy (1 - y^2)``."""
+    return gy * (ONE - y * y)

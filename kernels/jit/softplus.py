@@ -1,6 +1,6 @@
 """The softplus ``log(1 + exp(x))`` and the logarithm of the sigmoid: one pass over flat float32 arrays.
 
-A task is one of `parts` runs of elements. Bytes: 8 an element, backward 12. Both are ``log(1 + t)`` of a t = exp(-|x|)
+Bytes: 8 an element, backward 12. Both are ``log(1 + t)`` of a t = exp(-|x|)
 between 0 and 1: no logarithm is needed, but a series, so all of it is vectors.
 """
 
@@ -9,11 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from .compile import kernel
-from .parallel import parallel_for
+from .elementwise import FUSED, elementwise
 from .sigmoid import sigmoid_of
 from .softmax import exp
-
-FUSED = {"contract"}
 
 ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
 
@@ -36,39 +34,27 @@ def log_sigmoid_of(x):
     return low - log1p_of(exp(-abs(x)))
 
 
-@parallel_for(fastmath=FUSED)
-def softplus(part, x, y, beta, threshold, parts):
-    """``y = log(1 + exp(beta x)) / beta``, and x where ``beta x`` is above the threshold."""
-    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
-    a, b, per = x[first:end], y[first:end], ONE / beta
-    for i in range(end - first):
-        v = a[i] * beta
-        b[i] = a[i] if v > threshold else -log_sigmoid_of(-v) * per
+@elementwise(fastmath=FUSED)
+def softplus(x, beta, threshold):
+    """``log(1 + exp(beta x)) / beta``, and x where ``beta x`` is above the threshold."""
+    v = x * beta
+    return x if v > threshold else -log_sigmoid_of(-v) * (ONE / beta)
 
 
-@parallel_for(fastmath=FUSED)
-def softplus_backward(part, gy, x, gx, beta, threshold, parts):
+@elementwise(arrays=2, fastmath=FUSED)
+def softplus_backward(gy, x, beta, threshold):
     """Its gradient."""
-    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
-    g, a, b = gy[first:end], x[first:end], gx[first:end]
-    for i in range(end - first):
-        v = a[i] * beta
-        b[i] = g[i] if v > threshold else g[i] * sigmoid_of(v)
+    v = x * beta
+    return gy if v > threshold else gy * sigmoid_of(v)
 
 
-@parallel_for(fastmath=FUSED)
-def log_sigmoid(part, x, y, parts):
-    """``y = log(sigmoid(x))``."""
-    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
-    a, b = x[first:end], y[first:end]
-    for i in range(end - first):
-        b[i] = log_sigmoid_of(a[i])
+@elementwise(fastmath=FUSED)
+def log_sigmoid(x):
+    """``log(sigmoid(x))``."""
+    return log_sigmoid_of(x)
 
 
-@parallel_for(fastmath=FUSED)
-def log_sigmoid_backward(part, gy, x, gx, parts):
+@elementwise(arrays=2, fastmath=FUSED)
+def log_sigmoid_backward(gy, x):
     """Its gradient."""
-    first, end = len(x) * part // parts, len(x) * (part + 1) // parts
-    g, a, b = gy[first:end], x[first:end], gx[first:end]
-    for i in range(end - first):
-        b[i] = g[i] * sigmoid_of(-a[i])
+    return gy * sigmoid_of(-x)

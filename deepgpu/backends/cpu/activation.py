@@ -9,9 +9,7 @@ import numpy as np
 
 from deepgpu.backends.base import Array
 from deepgpu.backends.composed import activation as composed
-from deepgpu.backends.cpu import memory
-from deepgpu.backends.cpu.parts import parts
-from deepgpu.backends.layout import same_layout
+from deepgpu.backends.cpu.flat import each_element
 
 WORTH = 1 << 15
 """Elements that are worth a task of their own."""
@@ -59,25 +57,10 @@ def hardtanh_backward(gy: Array, y: Array, low: float, high: float) -> Array:
     return _clamp_backward(gy, y, y.dtype.type(low), y.dtype.type(high))
 
 
-def _clamp(x: Array, low: Any, high: Any) -> Array:
+def _clamp(x: Array, *limits: Any) -> Array:
     """The elements limited to scalars of their dtype."""
-    y = memory.empty_like(x)
-    tasks = parts(x.size, WORTH)
-    _kernels().clamp(tasks, flat(x, y), y.ravel("K"), low, high, tasks)
-    return y
+    return each_element(_kernels().clamp, WORTH, limits, x)
 
 
-def _clamp_backward(gy: Array, y: Array, low: Any, high: Any) -> Array:
-    gx = memory.empty_like(y)
-    tasks = parts(y.size, WORTH)
-    _kernels().clamp_backward(tasks, flat(gy, gx), flat(y, gx), gx.ravel("K"), low, high, tasks)
-    return gx
-
-
-def flat(x: Array, like: Array) -> Array:
-    """The elements of `x` in the order in which those of the dense array `like` lie in memory."""
-    if not same_layout(x, like):
-        laid_out = memory.empty_like(like)
-        laid_out[...] = x
-        x = laid_out
-    return x.ravel("K")
+def _clamp_backward(gy: Array, y: Array, *limits: Any) -> Array:
+    return each_element(_kernels().clamp_backward, WORTH, limits, y, gy)

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from deepgpu.backends.base import Array
-from deepgpu.backends.cpu import memory
-from deepgpu.backends.cpu.parts import parts
+from deepgpu.backends.cpu.flat import each_element
 from deepgpu.backends.layout import is_dense
 
 WORTH = 1 << 14
@@ -36,18 +35,16 @@ def _kernel(name: str) -> Any:
 
 def arithmetic(name: str, a: Any, b: Any) -> Array | None:
     """See :meth:`deepgpu.backends.base.Backend.arithmetic`."""
+    factors: tuple[Any, ...]
     if not a.ndim or not b.ndim:
         array, number, kernels = (a, b, WITH_NUMBER[name]) if a.ndim else (b, a, WITH_NUMBER[name][::-1])
         if isinstance(number, np.ndarray):
             number = number[()]
-        name, operands = kernels[0], (number,)
+        other, name, factors = None, kernels[0], (number,)
     elif a.shape == b.shape and a.strides == b.strides:
-        array, operands = a, (b.ravel("K"),)
+        other, array, factors = a, b, ()
     else:
         return None
     if a.dtype != b.dtype or array.dtype not in KERNEL_DTYPES or not is_dense(array):
         return None
-    y = memory.empty_like(array)
-    tasks = parts(array.size, WORTH)
-    _kernel(name)(tasks, array.ravel("K"), *operands, y.ravel("K"), tasks)
-    return y
+    return each_element(_kernel(name), WORTH, factors, array, other)

@@ -9,25 +9,28 @@ from typing import Any
 import numpy as np
 
 from deepgpu.backends.base import Array
-from deepgpu.backends.cpu import memory
-from deepgpu.backends.cpu.activation import flat
-from deepgpu.backends.cpu.parts import parts
+from deepgpu.backends.cpu.flat import each_element
 from deepgpu.backends.layout import is_dense
 
 WORTH = 1 << 13
 """Elements that are worth a task of their own."""
 
 MODULES = {
+    "abs": "magnitude",
     "elu": "elu",
     "exp": "exp",
     "gelu": "gated",
     "hardswish": "gated",
+    "huber": "magnitude",
     "leaky_relu": "activation",
+    "log": "log",
     "log_sigmoid": "softplus",
     "mish": "gated",
     "sigmoid": "sigmoid",
     "silu": "gated",
     "softplus": "softplus",
+    "sqrt": "power",
+    "square": "power",
     "tanh": "sigmoid",
     "tanh_gelu": "gated",
 }
@@ -45,17 +48,11 @@ def elementwise(name: str, x: Array, *factors: float) -> Array | None:
     """See :meth:`deepgpu.backends.base.Backend.elementwise`."""
     if x.dtype != np.float32 or not is_dense(x):
         return None
-    y = memory.empty_like(x)
-    tasks = parts(x.size, WORTH)
-    _kernels(name)[0](tasks, flat(x, y), y.ravel("K"), *map(np.float32, factors), tasks)
-    return y
+    return each_element(_kernels(name)[0], WORTH, tuple(map(np.float32, factors)), x)
 
 
 def elementwise_backward(name: str, gy: Array, at: Array, *factors: float) -> Array | None:
     """See :meth:`deepgpu.backends.base.Backend.elementwise_backward`."""
     if not gy.dtype == at.dtype == np.float32 or not is_dense(at):
         return None
-    gx = memory.empty_like(at)
-    tasks = parts(at.size, WORTH)
-    _kernels(name)[1](tasks, flat(gy, gx), flat(at, gx), gx.ravel("K"), *map(np.float32, factors), tasks)
-    return gx
+    return each_element(_kernels(name)[1], WORTH, tuple(map(np.float32, factors)), at, gy)

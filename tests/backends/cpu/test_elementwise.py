@@ -22,13 +22,23 @@ JUDGES = {
     "mish": F.mish,
     "softplus": lambda x: F.softplus(x, 1.5, 20),
     "log_sigmoid": F.logsigmoid,
+    "abs": torch.abs,
+    "huber": lambda x: F.smooth_l1_loss(x, torch.zeros_like(x), reduction="none", beta=0.7),
+    "log": torch.log,
+    "sqrt": torch.sqrt,
+    "square": torch.square,
 }
-FACTORS = {"leaky_relu": (0.2,), "elu": (1.75, 1.05, 0.8), "softplus": (1.5, 20)}
-BY_RESULT = ("exp", "sigmoid", "tanh")
+FACTORS = {"huber": (0.7,), "leaky_relu": (0.2,), "elu": (1.75, 1.05, 0.8), "softplus": (1.5, 20)}
+BY_RESULT = ("exp", "sigmoid", "sqrt", "tanh")
 """Whose backward is given the result."""
 
 RNG = np.random.default_rng(0)
 VALUES = np.concatenate([4 * RNG.standard_normal(70001), RNG.uniform(-20, 20, 20000), [0, -3, 3]]).astype(np.float32)
+
+
+def values(name: str) -> np.ndarray:
+    """Those of which the function has values."""
+    return np.maximum(abs(VALUES), np.float32(1e-3)) if name in ("log", "sqrt") else VALUES
 
 
 def forward(name: str, x: np.ndarray) -> np.ndarray:
@@ -46,13 +56,14 @@ def test_every_kernel_has_a_judge() -> None:
 
 @pytest.mark.parametrize("name", JUDGES)
 def test_values_and_gradients(name: str) -> None:
-    x = torch.from_numpy(VALUES.astype(np.float64)).requires_grad_()
+    at = values(name)
+    x = torch.from_numpy(at.astype(np.float64)).requires_grad_()
     y = JUDGES[name](x)
-    gy = RNG.standard_normal(len(VALUES)).astype(np.float32)
+    gy = RNG.standard_normal(len(at)).astype(np.float32)
     (gx,) = torch.autograd.grad(y, x, torch.from_numpy(gy.astype(np.float64)))
-    scale = np.exp(VALUES.astype(np.float64)) if name == "exp" else 1 + abs(VALUES)
-    assert (abs(forward(name, VALUES) - y.detach().numpy()) / scale).max() < 3e-7
-    assert (abs(backward(name, gy, VALUES) - gx.numpy()) / scale / (1 + abs(gy))).max() < 6e-7
+    scale = np.exp(at.astype(np.float64)) if name == "exp" else 1 + abs(at) + abs(y.detach().numpy()) + abs(gx.numpy())
+    assert (abs(forward(name, at) - y.detach().numpy()) / scale).max() < 3e-7
+    assert (abs(backward(name, gy, at) - gx.numpy()) / scale / (1 + abs(gy))).max() < 6e-7
 
 
 @pytest.mark.parametrize("name", ["softplus", "log_sigmoid", "elu", "mish"])
@@ -83,6 +94,15 @@ def test_exponentials_of_every_size() -> None:
     np.testing.assert_allclose(found[~normal], exact[~normal], rtol=3e-7, atol=3e-45)
 
 
+def test_logarithms_of_every_size() -> None:
+    """From denormal numbers up, and of numbers near 1 relative to the result."""
+    sizes = np.geomspace(1e-45, 3e38, 1_000_001).astype(np.float32)
+    near = np.linspace(0.5, 2, 1_000_001).astype(np.float32)
+    for x in (sizes, near[near != 1]):
+        np.testing.assert_allclose(forward("log", x), np.log(x.astype(np.float64)), rtol=2.4e-7)
+    assert forward("log", np.ones(1, np.float32)) == 0
+
+
 def test_the_tail_of_gelu_keeps_its_digits() -> None:
     """Relative to the value, where ``1 + erf`` would have none left. Rounding ``x^2 / 2`` costs its size in digits."""
     x = np.linspace(-12, -1, 10001).astype(np.float32)
@@ -107,7 +127,7 @@ def test_special_values(name: str) -> None:
 
 @pytest.mark.parametrize("name", JUDGES)
 def test_layouts(name: str) -> None:
-    x = VALUES[: 8 * 9 * 10 * 11].reshape(8, 9, 10, 11)
+    x = values(name)[: 8 * 9 * 10 * 11].reshape(8, 9, 10, 11)
     gy = RNG.standard_normal(x.shape).astype(np.float32)
     y, gx = forward(name, x), backward(name, gy, x)
     turned = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)

@@ -1,0 +1,57 @@
+"""Functions of each element over flat arrays: what is written is the function of one element, all around it is here.
+
+>>> @elementwise
+... def scaled(x, factor):
+...     return factor * x
+>>> scaled(tasks, x, y, (np.float32(2),), tasks)        # y[i] = scaled(x[i], 2)
+
+``@elementwise(arrays=2)`` takes elements of two arrays. A task is one of `parts` runs of elements.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+from .compile import kernel
+from .parallel import parallel_for
+
+FUSED = {"contract"}
+"""A product and a sum may become one instruction, which rounds once."""
+
+
+def elementwise(function: Callable[..., Any] | None = None, *, arrays: int = 1, **options: Any) -> Any:
+    """Make of `function(*elements, *factors)` a kernel ``(tasks, *arrays, y, factors, parts)``.
+
+    Parameters
+    ----------
+    function
+        What an element of `y` is. It is compiled into the loop, and becomes vectors if all it calls does.
+    arrays
+        How many arrays there are, one or two. Each, and `y`, is one-dimensional and contiguous.
+    **options
+        :func:`numba.njit`'s.
+    """
+    if function is None:
+        return functools.partial(elementwise, arrays=arrays, **options)
+    of = kernel(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True, **options)
+    code = (_of_one, _of_two)[arrays - 1].__code__
+    loop = FunctionType(code, {**globals(), "of": of}, function.__name__)
+    loop.__qualname__, loop.__module__, loop.__doc__ = function.__qualname__, function.__module__, function.__doc__
+    return parallel_for(loop, **options)
+
+
+def _of_one(part, x, y, factors, parts):
+    first, end = len(y) * part // parts, len(y) * (part + 1) // parts
+    a, b = x[first:end], y[first:end]
+    for i in range(end - first):
+        b[i] = of(a[i], *factors)  # noqa: F821 - a global of each copy
+
+
+def _of_two(part, p, q, y, factors, parts):
+    first, end = len(y) * part // parts, len(y) * (part + 1) // parts
+    a, b, c = p[first:end], q[first:end], y[first:end]
+    for i in range(end - first):
+        c[i] = of(a[i], b[i], *factors)  # noqa: F821 - a global of each copy

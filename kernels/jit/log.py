@@ -1,0 +1,52 @@
+"""The natural logarithm: one pass over flat float32 arrays. Bytes: 8 an element, backward 12."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .elementwise import FUSED, elementwise
+from .softmax import LN2_HIGH, LN2_LOW
+
+ZERO, ONE, TWO, HALF = np.float32(0), np.float32(1), np.float32(2), np.float32(0.5)
+INFINITY, NAN = np.float32(np.inf), np.float32(np.nan)
+
+NORMAL = np.float32(2.0**-126)
+"""The smallest number that has all its digits."""
+
+RAISE, RAISED, NONE = np.float32(2.0**24), np.int32(24), np.int32(0)
+
+HALF_ROOT = np.float32(0.5**0.5).view(np.int32)
+"""The bits of the smallest mantissa: they go from here to twice it."""
+
+
+@elementwise(fastmath=FUSED)
+def log(x):
+    """``log(x)`` to 2 units in the last place; minus infinity at 0, NaN below.
+
+    ``x = 2**n (1 + f)``, and ``log(1 + f) = 2 artanh(s)`` with ``s = f / (2 + f)``, \\|s| < 0.172. Its series to the
+    11th power leaves 4e-9. It is summed up as ``f - (f^2 / 2 - s (f^2 / 2 + ...))``, so that of a small f all digits
+    stay.
+    """
+    small = x < NORMAL
+    scaled = np.float32(x * (RAISE if small else ONE))
+    bits = scaled.view(np.int32)
+    n = np.int32(np.int32(bits - HALF_ROOT) >> np.int32(23))
+    f = np.int32(bits - np.int32(n << np.int32(23))).view(np.float32) - ONE
+    s = f / (TWO + f)
+    z = s * s
+    tail = np.float32(2 / 11)
+    for factor in (2 / 9, 2 / 7, 2 / 5, 2 / 3):
+        tail = tail * z + np.float32(factor)
+    halves = HALF * f * f
+    raised = RAISED if small else NONE
+    power = np.float32(np.int32(n - raised))
+    found = power * LN2_HIGH + (f - (halves - (s * (halves + tail * z) + power * LN2_LOW)))
+    found = found if x > ZERO else NAN
+    found = -INFINITY if x == ZERO else found
+    return found if x < INFINITY else x
+
+
+@elementwise(arrays=2)
+def log_backward(gy, x):
+    """``gy / x``."""
+    return gy / x
