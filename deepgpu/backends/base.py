@@ -71,6 +71,14 @@ class Backend(ABC):
     def sum(self, x: Array, axes: Sequence[int], keepdims: bool) -> Array:
         """The sum over some axes, named in ascending order; integers too."""
 
+    def contiguous(self, x: Array) -> Array:
+        """The array in C order; itself if it is so already."""
+        return self.xp.ascontiguousarray(x)
+
+    def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
+        """A view of this shape where strides allow it, else a copy."""
+        return x.reshape(shape)
+
     @abstractmethod
     def from_numpy(self, array: Array) -> Array:
         """Copy a NumPy array to this device. On the CPU the array itself is returned."""

@@ -35,8 +35,12 @@ class Clone(Node):
 
     def forward(self, x: Any) -> Any:
         if self.format is channels_last:
-            return self.xp.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2).copy(order="K")
-        return x.copy(order="C" if self.format is contiguous_format else "K")
+            return self._copy(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+        return self._copy(x) if self.format is contiguous_format else x.copy(order="K")
+
+    def _copy(self, x: Any) -> Any:
+        """In C order."""
+        return x.copy() if x.flags.c_contiguous else self.backend.contiguous(x)
 
     def backward(self, g: Tensor) -> Tensor:
         return g

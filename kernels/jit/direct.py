@@ -19,7 +19,6 @@ from . import direct_wgrad, narrow
 from .compile import kernel
 from .conv import Geometry
 from .conv_groups import joined, separate, together
-from .conv_layout import interleave
 from .conv_matrix import (
     Rows,
     Tap,
@@ -38,6 +37,7 @@ from .matmul import matmul
 from .panels import Operand, pack_panels
 from .parallel import parallel_for, threads
 from .rows import copy_rows_exactly, fence, stream_rows
+from .transpose import transpose
 from .vector import LANES, LINE, take
 from .workspace import Kept, address, bias_row, counter, prepared, reserve, streams, workspace
 
@@ -260,7 +260,7 @@ def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
     if _is_one_window(gy, w, gx, conv):
         planes = workspace("products", len(gx), *w.shape[1:])
         matmul(gy.reshape(1, len(gy), -1), w.reshape(1, len(w), -1), planes.reshape(1, len(gx), -1))
-        interleave(planes, gx)
+        transpose(planes.transpose(0, 2, 3, 1), gx, 4 * threads())
         return
     w, conv = joined(w, conv, gy)
     k, c, window = w.shape[0] // conv.groups, w.shape[1], w.shape[2:]

@@ -26,6 +26,7 @@ from deepgpu.backends.cpu import (
     reduction,
     rnn,
     softmax,
+    transpose,
 )
 from deepgpu.backends.unfinished import Convolution, Normalisation
 
@@ -36,6 +37,12 @@ class CPUBackend(ComposedBackend):
     type = "cpu"
     index = None
     xp = np
+
+    def contiguous(self, x: Array) -> Array:
+        return transpose.contiguous(x)
+
+    def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
+        return transpose.reshape(x, shape)
 
     def from_numpy(self, array: Array) -> Array:
         return array

@@ -11,6 +11,7 @@ from deepgpu.backends.base import Array
 from deepgpu.backends.composed import batchnorm as composed
 from deepgpu.backends.cpu import activation, memory
 from deepgpu.backends.cpu.parts import MOST, parts
+from deepgpu.backends.cpu.transpose import contiguous
 from deepgpu.backends.layout import channels_first_view, channels_last_view
 from deepgpu.backends.precision import accumulation_dtype, rounded
 from deepgpu.backends.unfinished import Convolution, Normalisation, Unfinished
@@ -159,7 +160,7 @@ def batch_norm_backward(
 
 def _rows(x: Array) -> Array:
     """``(N, C, spatial...)`` as contiguous rows of channels, several pixels a row where C is small."""
-    pixels = np.ascontiguousarray(channels_last_view(x), accumulation_dtype(x.dtype))
+    pixels = contiguous(channels_last_view(x), accumulation_dtype(x.dtype))
     C = x.shape[1]
     count, fold = x.size // C, 1
     while count % 2 == 0 and fold * C < WIDTH:

@@ -18,6 +18,7 @@ import numpy as np
 
 from deepgpu.backends.base import Array, Pair
 from deepgpu.backends.cpu import batchnorm, memory
+from deepgpu.backends.cpu.transpose import contiguous
 from deepgpu.backends.unfinished import Convolution, Unfinished
 
 ALGORITHMS = ("winograd", "folded", "depthwise", "direct", "im2col")
@@ -25,9 +26,6 @@ ALGORITHMS = ("winograd", "folded", "depthwise", "direct", "im2col")
 
 WORTH = 1.2
 """Multiplications that a direct sum must have for one of Winograd's, so that the transforms pay."""
-
-LARGE = 1 << 14
-"""Elements from which on threads are worth their start for a copy."""
 
 _forced: contextvars.ContextVar[str | None] = contextvars.ContextVar("conv_algorithm", default=None)
 
@@ -285,14 +283,7 @@ def _compute_dtype(dtype: np.dtype) -> np.dtype:
 
 def _channels_last(x: Array, dtype: np.dtype) -> Array:
     """``x (N, C, H, W)`` as a C-contiguous ``(N, H, W, C)`` array; no copy if its memory is that already."""
-    y = x.transpose(0, 2, 3, 1)
-    if y.flags.c_contiguous or x.dtype != np.float32 or x.size < LARGE:
-        return np.ascontiguousarray(y, dtype)
-    if not _module("conv_layout").is_planar(x):
-        return np.ascontiguousarray(y)
-    out = memory.empty(y.shape, np.float32)
-    _module("conv_layout").interleave(x, out)
-    return out
+    return contiguous(x.transpose(0, 2, 3, 1), dtype)
 
 
 def _rounded(x: Array, dtype: np.dtype) -> Array:

@@ -11,6 +11,7 @@ from deepgpu.backends.base import Array
 from deepgpu.backends.composed import cross_entropy as composed
 from deepgpu.backends.cpu import memory
 from deepgpu.backends.cpu.parts import parts
+from deepgpu.backends.cpu.transpose import contiguous
 
 WORTH = 1 << 13
 """Elements that are worth a task of their own."""
@@ -54,7 +55,7 @@ def cross_entropy_backward(
 def _rows(x: Array) -> Array:
     """``(N, C, ...)`` or ``(C,)`` as contiguous ``(rows, C)``."""
     last = np.moveaxis(x, 1, -1) if x.ndim > 2 else x
-    return np.ascontiguousarray(last).reshape(-1, last.shape[-1])
+    return contiguous(last).reshape(-1, last.shape[-1])
 
 
 def _targets(labels: Array, weight: Array | None, smoothing: float, classes: int) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ from deepgpu.backends.base import Array
 from deepgpu.backends.composed import layernorm as composed
 from deepgpu.backends.cpu import memory
 from deepgpu.backends.cpu.parts import MOST, parts
+from deepgpu.backends.cpu.transpose import contiguous
 
 WORTH = 1 << 13
 """Elements that are worth a task of their own."""
@@ -33,7 +34,7 @@ def layer_norm(
     """See :meth:`deepgpu.backends.base.Backend.layer_norm`."""
     if x.dtype != np.float32 or x.size == 0:
         return composed.layer_norm(np, x, weight, bias, eps, centered)
-    rows, scale = np.ascontiguousarray(x), weight
+    rows, scale = contiguous(x), weight
     if bias is not None and weight is None:
         scale = np.ones(x.shape[1], np.float32)
     y = memory.empty(rows.shape, np.float32)
@@ -49,7 +50,7 @@ def layer_norm_backward(
     """See :meth:`deepgpu.backends.base.Backend.layer_norm_backward`."""
     if not gy.dtype == x.dtype == np.float32 or x.size == 0:
         return composed.layer_norm_backward(np, gy, x, weight, mean, invstd, affine)
-    gradients, rows = np.ascontiguousarray(gy), np.ascontiguousarray(x)
+    gradients, rows = contiguous(gy), contiguous(x)
     gx = memory.empty(rows.shape, np.float32)
     tasks = parts(rows.size, WORTH, min(len(rows), MOST))
     sums = np.empty((tasks if affine else 0, 2, rows.shape[1]), np.float32)

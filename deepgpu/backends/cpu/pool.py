@@ -10,6 +10,7 @@ import numpy as np
 from deepgpu.backends.base import Array, Pair
 from deepgpu.backends.cpu import memory
 from deepgpu.backends.cpu.parts import parts
+from deepgpu.backends.cpu.transpose import contiguous
 from deepgpu.backends.layout import channels_first_view, channels_last_view
 from deepgpu.backends.precision import rounded, widened
 from deepgpu.backends.windows import adaptive_windows, clipped_windows, covering_windows, divisors
@@ -126,7 +127,7 @@ def _weighted_pool(x: Array, output_size: Pair, tables: tuple[np.ndarray, ...]) 
 
 def _images(x: Array, dtype: Any = None) -> Array:
     """``(N, C, H, W)`` as C-contiguous ``(N, H, W, C)`` in a dtype that the kernels take."""
-    return np.ascontiguousarray(channels_last_view(widened(x)), dtype)
+    return contiguous(channels_last_view(widened(x)), dtype)
 
 
 def _planes(images: Array) -> Array:

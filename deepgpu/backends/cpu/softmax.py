@@ -11,6 +11,7 @@ from deepgpu.backends.base import Array
 from deepgpu.backends.composed import softmax as composed
 from deepgpu.backends.cpu import memory
 from deepgpu.backends.cpu.parts import parts
+from deepgpu.backends.cpu.transpose import contiguous
 from deepgpu.backends.precision import accumulation_dtype, rounded
 
 WORTH = 1 << 12
@@ -53,7 +54,7 @@ def _over_rows(name: str, axis: int, *inputs: Array) -> Array:
     last = axis in (-1, x.ndim - 1)
     moved = inputs if last else [np.moveaxis(a, axis, -1) for a in inputs]
     shape = moved[0].shape
-    rows = [np.ascontiguousarray(a, np.float32).reshape(-1, shape[-1]) for a in moved]
+    rows = [contiguous(a, np.float32).reshape(-1, shape[-1]) for a in moved]
     y = memory.empty(rows[0].shape, np.float32)
     tasks = parts(y.size, WORTH)
     getattr(_kernels(), name)(tasks, *rows, y, tasks)
