@@ -269,6 +269,20 @@ class Backend(ABC):
     ) -> tuple[Array, Array | None, Array | None]:
         """``(gx, gweight, gbias)``, the latter two in the statistics' dtype, and None unless ``affine``."""
 
+    # --- group norm: images (N, C, spatial...); weight and bias are (C,) or None -------------------------------------
+
+    @abstractmethod
+    def group_norm(
+        self, x: Array, groups: int, weight: Array | None, bias: Array | None, eps: float
+    ) -> tuple[Array, Array, Array]:
+        """``(x - mean) invstd weight + bias`` and the statistics ``(N, groups)``: ``(y, mean, invstd)``."""
+
+    @abstractmethod
+    def group_norm_backward(
+        self, gy: Array, x: Array, weight: Array | None, mean: Array, invstd: Array
+    ) -> tuple[Array, Array, Array]:
+        """``(gx, gweight, gbias)``, the latter two in the statistics' dtype or a wider one."""
+
     # --- activations ------------------------------------------------------------------------------------------------
 
     @abstractmethod

@@ -81,6 +81,49 @@ class LayerNormGrad(FusedGradient):
         return gx * invstd, gweight, gbias
 
 
+class GroupNorm(Node):
+    """``(x - mean) / s * weight + bias`` over groups of channels of each sample, with ``s = sqrt(var + eps)``."""
+
+    keep_inputs = (0, 1)
+
+    def __init__(self, groups: int, eps: float) -> None:
+        self.groups = groups
+        self.eps = eps
+
+    def forward(self, x: Any, weight: Any, bias: Any) -> Any:
+        y, self.mean, self.invstd = self.backend.group_norm(x, self.groups, weight, bias, self.eps)
+        return y
+
+    def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
+        found = GroupNormGrad(self)(g, *self.saved)
+        return tuple([gradient if need else None for gradient, need in zip(found, self.needs_input_grad, strict=True)])
+
+
+class GroupNormGrad(FusedGradient):
+    """The gradients of the input, of weight and of bias."""
+
+    keep_inputs = (0, 1, 2)
+
+    def __init__(self, node: GroupNorm) -> None:
+        self.groups, self.eps, self.mean, self.invstd = node.groups, node.eps, node.mean, node.invstd
+
+    def forward(self, g: Any, x: Any, weight: Any) -> Any:
+        gx, gweight, gbias = self.backend.group_norm_backward(g, x, weight, self.mean, self.invstd)
+        return gx, rounded(gweight, x.dtype), rounded(gbias, x.dtype)
+
+    def formula(self, g: Tensor, x: Tensor, weight: Tensor | None) -> tuple[Tensor, ...]:
+        n, channels, *spatial = x._data.shape
+        groups = (n, self.groups, channels // self.groups * math.prod(spatial))
+        centred = x.reshape(groups)
+        centred = centred - centred.mean(2, keepdim=True)
+        invstd = ((centred * centred).mean(2, keepdim=True) + self.eps).rsqrt()
+        xhat = centred * invstd
+        to_y = (g if weight is None else g * weight.reshape(channels, *[1] * len(spatial))).reshape(groups)
+        gx = (to_y - xhat * (to_y * xhat).mean(2, keepdim=True) - to_y.mean(2, keepdim=True)) * invstd
+        others = [0, *range(2, x._data.ndim)]
+        return gx.reshape(x.shape), (g * xhat.reshape(x.shape)).sum(others), g.sum(others)
+
+
 def _rows(x: Any, dims: int) -> Any:
     """The matrix whose rows are the last dimensions."""
     shape = x.shape
@@ -91,6 +134,11 @@ def _affine(y: Tensor, weight: Tensor | None, bias: Tensor | None, shape: Sequen
     if weight is not None:
         y = y * cast(weight, y.dtype).reshape(tuple(shape))
     return y if bias is None else y + cast(bias, y.dtype).reshape(tuple(shape))
+
+
+def _groups(input: Tensor, groups: int, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+    """Group norm, with parameters of any dtype."""
+    return GroupNorm(groups, eps)(input, *[v if v is None else cast(v, input.dtype) for v in (weight, bias)])
 
 
 def _check_affine(name: str, shape: Sequence[int], **named: Tensor | None) -> None:
@@ -163,8 +211,7 @@ def group_norm(
         expected = "more than 1 value per channel when training"
         raise ValueError(takes(name, "input", expected, f"shape {tuple(input.shape)}"))
     _check_affine(name, (channels,), weight=weight, bias=bias)
-    y = LayerNorm(1, eps)(input.reshape(n, num_groups, per_group), None, None)
-    return _affine(y.reshape(input.shape), weight, bias, (channels, *[1] * len(rest)))
+    return _groups(input, num_groups, weight, bias, eps)
 
 
 @op
@@ -215,8 +262,7 @@ def instance_norm(
         with no_grad():
             running_mean.mul_(1 - momentum).add_(input.mean(dims).mean(0), alpha=momentum)
             running_var.mul_(1 - momentum).add_(input.var(dims).mean(0), alpha=momentum)
-    y = LayerNorm(len(rest), eps)(input, None, None)
-    return _affine(y, weight, bias, along)
+    return _groups(input, channels, weight, bias, eps)
 
 
 @op

@@ -21,7 +21,7 @@ BLOCK = 2048
 
 
 @kernel(fastmath=SUMS)
-def _sum(a):
+def sum_of(a):
     """The sum of a row."""
     total = 0.0
     for first in range(0, len(a), BLOCK):
@@ -33,7 +33,7 @@ def _sum(a):
 
 
 @kernel(fastmath=SUMS)
-def _squares(a, centre):
+def squares_of(a, centre):
     """The sum of the squares of a row less its centre."""
     total = 0.0
     for first in range(0, len(a), BLOCK):
@@ -54,9 +54,9 @@ def layer_norm(part, x, weight, bias, y, mean, invstd, eps, parts):
     for r in range(rows * part // parts, rows * (part + 1) // parts):
         a, b, centre = x[r], y[r], np.float32(0)
         if len(mean):
-            centre = np.float32(_sum(a) / n)
+            centre = np.float32(sum_of(a) / n)
             mean[r] = centre
-        scale = np.float32(1 / math.sqrt(_squares(a, centre) / n + eps))
+        scale = np.float32(1 / math.sqrt(squares_of(a, centre) / n + eps))
         invstd[r] = scale
         if len(bias):
             for i in range(n):

@@ -15,6 +15,7 @@ from deepgpu.backends.composed import (
     cross_entropy,
     dropout,
     gemm,
+    groupnorm,
     layernorm,
     optim,
     pool,
@@ -131,6 +132,16 @@ class ComposedBackend(Backend):
         self, gy: Array, x: Array, weight: Array | None, mean: Array | None, invstd: Array, affine: bool
     ) -> tuple[Array, Array | None, Array | None]:
         return layernorm.layer_norm_backward(self.xp, gy, x, weight, mean, invstd, affine)
+
+    def group_norm(
+        self, x: Array, groups: int, weight: Array | None, bias: Array | None, eps: float
+    ) -> tuple[Array, Array, Array]:
+        return groupnorm.group_norm(self, x, groups, weight, bias, eps)
+
+    def group_norm_backward(
+        self, gy: Array, x: Array, weight: Array | None, mean: Array, invstd: Array
+    ) -> tuple[Array, Array, Array]:
+        return groupnorm.group_norm_backward(self, gy, x, weight, mean, invstd)
 
     def relu(self, x: Array) -> Array:
         return activation.relu(self.xp, x)

@@ -19,6 +19,7 @@ from deepgpu.backends.cpu import (
     elementwise,
     erf,
     gemm,
+    groupnorm,
     layernorm,
     optim,
     pool,
@@ -171,6 +172,20 @@ class CPUBackend(ComposedBackend):
         self, gy: Array, x: Array, weight: Array | None, mean: Array | None, invstd: Array, affine: bool
     ) -> tuple[Array, Array | None, Array | None]:
         return layernorm.layer_norm_backward(gy, x, weight, mean, invstd, affine)
+
+    def group_norm(
+        self, x: Array, groups: int, weight: Array | None, bias: Array | None, eps: float
+    ) -> tuple[Array, Array, Array]:
+        if x.dtype != np.float32 or x.size == 0:
+            return super().group_norm(x, groups, weight, bias, eps)
+        return groupnorm.group_norm(x, groups, weight, bias, eps)
+
+    def group_norm_backward(
+        self, gy: Array, x: Array, weight: Array | None, mean: Array, invstd: Array
+    ) -> tuple[Array, Array, Array]:
+        if not gy.dtype == x.dtype == np.float32 or x.size == 0:
+            return super().group_norm_backward(gy, x, weight, mean, invstd)
+        return groupnorm.group_norm_backward(gy, x, weight, mean, invstd)
 
     def relu(self, x: Array) -> Array:
         return activation.relu(x)
