@@ -302,6 +302,14 @@ class Backend(ABC):
         """``gy``, but 0 where ``y <= low`` or ``y >= high``."""
 
     @abstractmethod
+    def prelu(self, x: Array, weight: Array) -> Array:
+        """``x`` where positive, else ``weight x``: one weight, or ``(C,)`` for ``(N, C, ...)``."""
+
+    @abstractmethod
+    def prelu_backward(self, gy: Array, x: Array, weight: Array) -> tuple[Array, Array]:
+        """``(gx, gweight)``."""
+
+    @abstractmethod
     def erf(self, x: Array) -> Array:
         """The error function, elementwise."""
 

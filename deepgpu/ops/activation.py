@@ -12,6 +12,7 @@ from deepgpu.errors import takes
 from deepgpu.ops.broadcast import unbroadcast
 from deepgpu.ops.dims import dimension
 from deepgpu.ops.elementwise import Elementwise, FusedElementwise
+from deepgpu.ops.formula import FusedGradient
 from deepgpu.ops.op import op
 from deepgpu.ops.selection import where
 from deepgpu.pending import Recipe, worthwhile
@@ -111,20 +112,33 @@ class LeakyRelu(FusedElementwise):
 
 
 class Prelu(Node):
-    """A leaky ReLU whose slopes, which broadcast, are an input."""
+    """A leaky ReLU whose slopes are an input: one, or one a channel."""
 
     keep_inputs = (0, 1)
 
-    def forward(self, x: Any, w: Any) -> Any:
-        return self.xp.where(x > 0, x, x * w)
+    def forward(self, x: Any, weight: Any) -> Any:
+        return self.backend.prelu(x, weight)
 
-    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        x, w = self.saved
-        need_x, need_w = self.needs_input_grad
+    def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
+        found = PreluGrad()(g, *self.saved)
+        return tuple([gradient if need else None for gradient, need in zip(found, self.needs_input_grad, strict=True)])
+
+
+class PreluGrad(FusedGradient):
+    """The gradients of the input and of the slopes."""
+
+    keep_inputs = (0, 1, 2)
+
+    def forward(self, g: Any, x: Any, weight: Any) -> Any:
+        return self.backend.prelu_backward(g, x, weight)
+
+    def formula(self, g: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor | None, ...]:
+        slopes = weight.reshape(1, -1, *[1] * (x._data.ndim - 2)) if x._data.ndim > 1 else weight.sum()
         positive = x > 0
-        gx = where(positive, g, g * w) if need_x else None
-        gw = unbroadcast((g * x).masked_fill(positive, 0.0), w._data.shape) if need_w else None
-        return gx, gw
+        each = (g * x).masked_fill(positive, 0.0)
+        gweight = unbroadcast(each, slopes._data.shape)
+        assert gweight is not None
+        return where(positive, g, g * slopes), gweight.reshape(weight.shape)
 
 
 class Hardtanh(Limiting):
@@ -277,11 +291,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         several = f", or {channels}, one a channel," if channels > 1 else ""
         expected = f"1 slope{several} for an input of shape {tuple(input.shape)}"
         raise RuntimeError(takes("prelu", "weight", expected, f"shape {tuple(weight.shape)}"))
-    if input._data.ndim > 1:
-        weight = weight.reshape(1, -1, *[1] * (input._data.ndim - 2))
-    elif input._data.ndim == 0:
-        weight = weight.reshape(())
-    return Prelu()(input, weight)
+    return Prelu()(input, weight if weight._data.ndim else weight.reshape(1))
 
 
 @op

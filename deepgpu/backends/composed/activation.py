@@ -33,3 +33,22 @@ def hardtanh_backward(xp: Any, gy: Array, y: Array, low: float, high: float) -> 
     g, at = widened(gy), widened(y)
     outside = (at <= y.dtype.type(low)) | (at >= y.dtype.type(high))
     return rounded(xp.where(outside, g.dtype.type(0), g), gy.dtype)
+
+
+def prelu(xp: Any, x: Array, weight: Array) -> Array:
+    """``x`` where positive, else ``weight x``."""
+    return rounded(xp.where(x > 0, widened(x), widened(x) * widened(_along(weight, x))), x.dtype)
+
+
+def prelu_backward(xp: Any, gy: Array, x: Array, weight: Array) -> tuple[Array, Array]:
+    """``(gx, gweight)``."""
+    g, at, positive = widened(gy), widened(x), x > 0
+    gx = xp.where(positive, g, g * widened(_along(weight, x)))
+    each = xp.where(positive, g.dtype.type(0), g * at)
+    gweight = each.sum(axis=tuple(d for d in range(x.ndim) if d != 1 or len(weight) == 1)).reshape(-1)
+    return rounded(gx, x.dtype), rounded(gweight, weight.dtype)
+
+
+def _along(weight: Array, x: Array) -> Array:
+    """Slopes as they broadcast over an image."""
+    return weight.reshape(1, -1, *[1] * (x.ndim - 2)) if x.ndim > 1 else weight.reshape(())

@@ -149,6 +149,12 @@ class ComposedBackend(Backend):
     def relu_backward(self, gy: Array, y: Array) -> Array:
         return activation.relu_backward(self.xp, gy, y)
 
+    def prelu(self, x: Array, weight: Array) -> Array:
+        return activation.prelu(self.xp, x, weight)
+
+    def prelu_backward(self, gy: Array, x: Array, weight: Array) -> tuple[Array, Array]:
+        return activation.prelu_backward(self.xp, gy, x, weight)
+
     def hardtanh(self, x: Array, low: float, high: float) -> Array:
         return activation.hardtanh(self.xp, x, low, high)
 

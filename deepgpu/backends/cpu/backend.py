@@ -23,6 +23,7 @@ from deepgpu.backends.cpu import (
     layernorm,
     optim,
     pool,
+    prelu,
     recurrence,
     reduction,
     rnn,
@@ -66,6 +67,14 @@ class CPUBackend(ComposedBackend):
     def sum(self, x: Array, axes: Sequence[int], keepdims: bool) -> Array:
         found = reduction.sum(x, axes, keepdims)
         return super().sum(x, axes, keepdims) if found is None else found
+
+    def prelu(self, x: Array, weight: Array) -> Array:
+        return prelu.prelu(x, weight) if x.dtype == np.float32 and x.size else super().prelu(x, weight)
+
+    def prelu_backward(self, gy: Array, x: Array, weight: Array) -> tuple[Array, Array]:
+        if not gy.dtype == x.dtype == np.float32 or x.size == 0:
+            return super().prelu_backward(gy, x, weight)
+        return prelu.prelu_backward(gy, x, weight)
 
     def erf(self, x: Array) -> Array:
         return erf.erf(x)
