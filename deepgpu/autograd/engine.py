@@ -197,6 +197,8 @@ def _accumulate(leaf: Tensor, grad: Tensor, create_graph: bool) -> None:
         and is_sole(grad._data, 1)
     ):
         leaf.grad = grad
+    elif leaf._data.flags.c_contiguous and not grad._data.flags.c_contiguous:
+        leaf.grad = wrap(leaf._backend.contiguous(grad._data), leaf._backend)
     else:
         array = leaf._backend.xp.empty_like(leaf._data)
         array[...] = grad._data

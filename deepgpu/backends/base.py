@@ -71,6 +71,10 @@ class Backend(ABC):
     def sum(self, x: Array, axes: Sequence[int], keepdims: bool) -> Array:
         """The sum over some axes, named in ascending order; integers too."""
 
+    @abstractmethod
+    def cumsum(self, x: Array, axis: int, reverse: bool) -> Array:
+        """The sums of all elements up to each along an axis, or from each on; in the dtype of ``x``."""
+
     def contiguous(self, x: Array) -> Array:
         """The array in C order; itself if it is so already."""
         return self.xp.ascontiguousarray(x)

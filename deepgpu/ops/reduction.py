@@ -127,11 +127,7 @@ class Cumsum(Node):
         self.reverse = reverse
 
     def forward(self, x: Any) -> Any:
-        if x.ndim == 0:
-            return x.copy()
-        if self.reverse:
-            return self.xp.flip(self.xp.cumsum(self.xp.flip(x, self.dim), self.dim, dtype=x.dtype), self.dim).copy()
-        return self.xp.cumsum(x, self.dim, dtype=x.dtype)
+        return self.backend.cumsum(x, self.dim, self.reverse) if x.ndim else x.copy()
 
     def backward(self, g: Tensor) -> Tensor:
         return Cumsum(self.dim, not self.reverse)(g)

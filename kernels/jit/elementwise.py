@@ -36,11 +36,24 @@ def elementwise(function: Callable[..., Any] | None = None, *, arrays: int = 1, 
     """
     if function is None:
         return functools.partial(elementwise, arrays=arrays, **options)
+    return _around(function, (_of_one, _of_two)[arrays - 1], options)
+
+
+def by_rows(function: Callable[[Any, Any], Any]) -> Any:
+    """Make of `function(element, other)` a kernel ``(tasks, x, other, starts, step, y, parts)``.
+
+    The flat `x` and `y` are so many rows as there are starts: places in the flat `other` where a row of `x` finds its
+    elements, one after the other if the step is 1, or its only one if it is 0.
+    """
+    return _around(function, _of_rows, {})
+
+
+def _around(function: Callable[..., Any], loop: Callable[..., Any], options: dict[str, Any]) -> Any:
+    """The kernel of a loop that calls the function ``of``."""
     of = kernel(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True, **options)
-    code = (_of_one, _of_two)[arrays - 1].__code__
-    loop = FunctionType(code, {**globals(), "of": of}, function.__name__)
-    loop.__qualname__, loop.__module__, loop.__doc__ = function.__qualname__, function.__module__, function.__doc__
-    return parallel_for(loop, **options)
+    made = FunctionType(loop.__code__, {**globals(), "of": of}, function.__name__)
+    made.__qualname__, made.__module__, made.__doc__ = function.__qualname__, function.__module__, function.__doc__
+    return parallel_for(made, **options)
 
 
 def _of_one(part, x, y, factors, parts):
@@ -55,3 +68,17 @@ def _of_two(part, p, q, y, factors, parts):
     a, b, c = p[first:end], q[first:end], y[first:end]
     for i in range(end - first):
         c[i] = of(a[i], b[i], *factors)  # noqa: F821 - a global of each copy
+
+
+def _of_rows(part, x, other, starts, step, y, parts):
+    n = len(y) // len(starts)
+    for r in range(len(starts) * part // parts, len(starts) * (part + 1) // parts):
+        a, c, start = x[r * n : r * n + n], y[r * n : r * n + n], starts[r]
+        if step:
+            b = other[start : start + n]
+            for i in range(n):
+                c[i] = of(a[i], b[i])  # noqa: F821 - a global of each copy
+        else:
+            number = other[start]
+            for i in range(n):
+                c[i] = of(a[i], number)  # noqa: F821 - a global of each copy

@@ -1,4 +1,4 @@
-"""Sums of the columns of ``x (rows, width)``, as for bias gradients, of its rows, and of all elements: one pass.
+"""Sums of columns, as for bias gradients, of rows, and of all elements: one pass.
 
 NumPy adds on one thread. Here each run of rows, or of elements, has an accumulator of its own; sums stay in the input's
 precision over ``BLOCK`` rows, or ``SHORT`` elements in several chains, where they cannot lose much, and in float64
@@ -6,6 +6,8 @@ beyond.
 """
 
 from __future__ import annotations
+
+import numpy as np
 
 from .compile import kernel
 from .parallel import parallel_for
@@ -32,6 +34,24 @@ def column_sums(part, x, sums, scratch):
             for c in range(width):
                 s[c] += row[c]
         for c in range(width):
+            total[c] += s[c]
+
+
+@parallel_for(fastmath={"contract"})
+def middle_sums(task, x, sums, strip):
+    """The sums over the rows of ``x (outer, rows, width)``, float64; a task is a strip of so many columns."""
+    _, rows, width = x.shape
+    outer, j = divmod(task, (width + strip - 1) // strip)
+    first, end = j * strip, min(j * strip + strip, width)
+    total, s = sums[outer, first:end], np.empty(end - first, x.dtype)
+    total[:] = 0
+    for block in range(0, rows, BLOCK):
+        s[:] = 0
+        for r in range(block, min(block + BLOCK, rows)):
+            row = x[outer, r, first:end]
+            for c in range(end - first):
+                s[c] += row[c]
+        for c in range(end - first):
             total[c] += s[c]
 
 

@@ -32,6 +32,11 @@ class ComposedBackend(Backend):
     def sum(self, x: Array, axes: Sequence[int], keepdims: bool) -> Array:
         return rounded(x.sum(axis=axes, dtype=accumulation_dtype(x.dtype), keepdims=keepdims), x.dtype)
 
+    def cumsum(self, x: Array, axis: int, reverse: bool) -> Array:
+        if reverse:
+            return self.xp.flip(self.xp.cumsum(self.xp.flip(x, axis), axis, dtype=x.dtype), axis).copy()
+        return self.xp.cumsum(x, axis, dtype=x.dtype)
+
     def scalar(self, value: Any) -> Array:
         return self.xp.full((), value, value.dtype)
 

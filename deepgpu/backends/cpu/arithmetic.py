@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from deepgpu.backends.base import Array
-from deepgpu.backends.cpu.flat import each_element
+from deepgpu.backends.cpu import broadcast
+from deepgpu.backends.cpu.flat import each_element, laid_out
 from deepgpu.backends.layout import is_dense
 
 WORTH = 1 << 14
@@ -41,10 +42,14 @@ def arithmetic(name: str, a: Any, b: Any) -> Array | None:
         if isinstance(number, np.ndarray):
             number = number[()]
         other, name, factors = None, kernels[0], (number,)
-    elif a.shape == b.shape and a.strides == b.strides:
-        other, array, factors = a, b, ()
-    else:
+    elif a.dtype != b.dtype or a.dtype not in KERNEL_DTYPES:
         return None
+    elif a.shape != b.shape or 0 in a.strides or 0 in b.strides:
+        return broadcast.arithmetic(name, a, b)
+    elif a.strides != b.strides and not is_dense(b):
+        return None
+    else:
+        other, array, factors = a, laid_out(b, a), ()
     if a.dtype != b.dtype or array.dtype not in KERNEL_DTYPES or not is_dense(array):
         return None
     return each_element(_kernel(name), WORTH, factors, array, other)

@@ -16,6 +16,7 @@ from deepgpu.backends.cpu import (
     batchnorm,
     conv,
     cross_entropy,
+    cumsum,
     elementwise,
     erf,
     gemm,
@@ -67,6 +68,17 @@ class CPUBackend(ComposedBackend):
     def sum(self, x: Array, axes: Sequence[int], keepdims: bool) -> Array:
         found = reduction.sum(x, axes, keepdims)
         return super().sum(x, axes, keepdims) if found is None else found
+
+    def cumsum(self, x: Array, axis: int, reverse: bool) -> Array:
+        found = cumsum.cumsum(x, axis, reverse)
+        return super().cumsum(x, axis, reverse) if found is None else found
+
+    def dropout(self, x: Array, mask: Any, scale: float) -> Array:
+        if mask.shape != x.shape and x.dtype == np.float32:  # whole channels
+            found = arithmetic.arithmetic("multiply", x, mask * np.float32(scale))
+            if found is not None:
+                return found
+        return super().dropout(x, mask, scale)
 
     def prelu(self, x: Array, weight: Array) -> Array:
         return prelu.prelu(x, weight) if x.dtype == np.float32 and x.size else super().prelu(x, weight)

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from deepgpu.backends.base import Array
 from deepgpu.backends.cpu import memory
 from deepgpu.backends.cpu.parts import parts
+from deepgpu.backends.cpu.transpose import contiguous
 from deepgpu.backends.layout import same_layout
 
 
+def laid_out(x: Array, like: Array) -> Array:
+    """The array with its elements in the order in which those of the dense array `like` lie in memory."""
+    if same_layout(x, like):
+        return x
+    order = sorted(range(like.ndim), key=lambda d: -like.strides[d])
+    return contiguous(x.transpose(order)).transpose(np.argsort(order))
+
+
 def flat(x: Array, like: Array) -> Array:
-    """The elements of `x` in the order in which those of the dense array `like` lie in memory."""
-    if not same_layout(x, like):
-        laid_out = memory.empty_like(like)
-        laid_out[...] = x
-        x = laid_out
-    return x.ravel("K")
+    """The elements of the array in that order."""
+    return laid_out(x, like).ravel("K")
 
 
 def each_element(kernel: Any, worth: int, factors: tuple[Any, ...], x: Array, other: Array | None = None) -> Array:

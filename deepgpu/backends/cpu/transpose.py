@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from deepgpu.backends.base import Array
-from deepgpu.backends.cpu import memory
+from deepgpu.backends.cpu import broadcast, memory
 from deepgpu.backends.cpu.parts import parts
 
 WORTH = 1 << 13
@@ -30,6 +30,9 @@ def contiguous(x: Array, dtype: Any = None) -> Array:
     """The array in C order, and in this dtype if it is given; itself if it is that already."""
     if x.size < LARGE or x.flags.c_contiguous or x.dtype != np.float32 or dtype not in (None, np.float32):
         return np.ascontiguousarray(x, dtype)
+    y = broadcast.repeated(x) if 0 in x.strides else None
+    if y is not None:
+        return y
     y = memory.empty(x.shape, np.float32)
     _kernels().transpose(x, y, parts(x.size, WORTH))
     return y

@@ -50,10 +50,19 @@ def test_the_layout_of_the_operands_is_that_of_the_result() -> None:
     assert found.strides == a.strides
 
 
+def test_operands_of_different_layouts() -> None:
+    a, b = (x[:40_000].reshape(10, 25, 16, 10) for x in operands(np.float32))
+    b = np.ascontiguousarray(b.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    for p, q in ((a, b), (b, a)):
+        found = CPU.arithmetic("subtract", p, q)
+        np.testing.assert_array_equal(found, expected("subtract", p, q))
+        assert found.strides == p.strides
+
+
 def test_what_numpy_does() -> None:
     a = np.ones((200, 200), np.float32)
-    assert CPU.arithmetic("add", a, a[0]) is None  # it broadcasts
-    assert CPU.arithmetic("add", a, a.T) is None
+    assert CPU.arithmetic("add", a[:1], a[:, :1]) is None  # neither has the shape of the result
+    assert CPU.arithmetic("add", a, a[:, ::2].T[:1]) is None
     assert CPU.arithmetic("add", a[:, ::2], a[:, ::2]) is None
     assert CPU.arithmetic("add", a.astype(np.int64), a.astype(np.int64)) is None
     assert CPU.arithmetic("add", a, np.float64(2)) is None

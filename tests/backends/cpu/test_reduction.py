@@ -18,6 +18,17 @@ SHAPES = {  # an array, the axes to sum over
     "of long rows": (RNG.standard_normal((3, 50_001)), (1,)),
     "of rows of several axes": (RNG.standard_normal((3, 37, 40, 41)), (3, 2)),
     "of many short rows": (RNG.standard_normal((50_000, 3)), (1,)),
+    "wide rows": (RNG.standard_normal((40, 4099)), (0,)),
+    "planes of channels": (RNG.standard_normal((3, 37, 40, 41)), (0, 2, 3)),
+    "pixels of each image": (RNG.standard_normal((3, 40, 40, 37)).transpose(0, 3, 1, 2), (2, 3)),
+    "the middle": (RNG.standard_normal((9, 130, 41)), (1,)),
+    "the middle, of few columns": (RNG.standard_normal((3, 4100, 5)), (1,)),
+    "every other": (RNG.standard_normal((7, 8, 9, 10, 11)), (0, 2, 4)),
+    "every other but the last": (RNG.standard_normal((7, 8, 9, 10, 11)), (1, 3)),
+    "axes in another order": (RNG.standard_normal((7, 8, 9, 10, 11)).transpose(3, 0, 4, 2, 1), (1, 3)),
+    "axes of one element": (RNG.standard_normal((1, 260, 1, 257, 1)), (2, 3)),
+    "only axes of one element": (RNG.standard_normal((260, 257, 1)), (2,)),
+    "no axes": (RNG.standard_normal((260, 257)), ()),
     "everything": (RNG.standard_normal((7, 37, 401)), (0, 1, 2)),
     "everything, channels-last": (RNG.standard_normal((3, 40, 40, 37)).transpose(0, 3, 1, 2), (0, 1, 2, 3)),
 }
@@ -40,7 +51,6 @@ def test_sums(case, dtype, tolerance, keepdims):
 @pytest.mark.parametrize(
     ("x", "axes"),
     [
-        (np.ones((3, 37, 40, 40), np.float32), (0, 2, 3)),  # the channels are not neighbours
         (np.ones((2053, 200), np.float32)[:, ::2], (0,)),
         (np.ones((2053, 200), np.float32)[:, ::2], (0, 1)),
         (np.ones((2053, 100), np.int32), (0,)),
