@@ -1,4 +1,4 @@
-"""Sums, products, quotients of large arrays, of two and of one with a number, against PyTorch."""
+"""Sums, products, quotients of large arrays: of two, of one with a number or with a smaller one, against PyTorch."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ KINDS: dict[str, Callable[[Any, Any], Any]] = {
     "a * b": lambda a, b: a * b,
     "a / b": lambda a, b: a / b,
     "a * 0.5": lambda a, b: a * 0.5,
+    "a + b[:1]": lambda a, b: a + b[:1],
+    "a * b[..., :1]": lambda a, b: a * b[..., :1],
     "a * b * 0.5 + a": lambda a, b: a * b * 0.5 + a,
 }
 

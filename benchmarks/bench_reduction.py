@@ -13,6 +13,7 @@ KINDS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "rows, 65536x16": ((65536, 16), (1,)),
     "columns, 256x4096": ((256, 4096), (0,)),
     "columns, 65536x16": ((65536, 16), (0,)),
+    "pixels, 64x64x32x32": ((64, 64, 32, 32), (2, 3)),
     "all but channels, 64x64x32x32": ((64, 64, 32, 32), (0, 2, 3)),
 }
 """A shape, and the dimensions to sum over; images are channels-last."""

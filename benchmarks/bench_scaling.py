@@ -18,8 +18,8 @@ import numpy as np
 from harness import Case, Pair, Result, choose, percentile
 
 NETWORK = "ResNet-18 32x32, batch 64"
-BATCHES = (2, 4, 8, 16, 32)
-SIDES = (16, 24, 32, 48, 64)
+BATCHES = (2, 4, 8, 12, 16)
+SIDES = (16, 24, 32, 40, 48)
 BATCH, SIDE = 8, 32
 """What stays where the other one varies."""
 

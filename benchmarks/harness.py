@@ -53,7 +53,7 @@ TURN = 0.05
 ROUNDS = range(3, 10)
 """Turns of each side: the least, and as many more as fit into SECONDS."""
 
-SECONDS = 0.5
+SECONDS = 0.35
 """Of a case, about."""
 
 SLOWER = 1.1

@@ -47,8 +47,9 @@ def arithmetic(name: str, a: Array, b: Array) -> Array | None:
     shape = np.broadcast_shapes(a.shape, b.shape)
     a, b = _collapsed(a), _collapsed(b)
     x, other, kernel = (a, b, KERNELS[name][0]) if a.size >= b.size else (b, a, KERNELS[name][1])
-    if x.shape != shape or not is_dense(x) or not is_dense(other):
+    if x.shape != shape or not is_dense(x):
         return None
+    other = other if is_dense(other) else np.ascontiguousarray(other)
     found = rows(x.shape, x.strides, other.shape, other.strides, x.itemsize)
     if found is None:
         return None

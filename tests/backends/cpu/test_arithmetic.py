@@ -62,7 +62,7 @@ def test_operands_of_different_layouts() -> None:
 def test_what_numpy_does() -> None:
     a = np.ones((200, 200), np.float32)
     assert CPU.arithmetic("add", a[:1], a[:, :1]) is None  # neither has the shape of the result
-    assert CPU.arithmetic("add", a, a[:, ::2].T[:1]) is None
+    assert CPU.arithmetic("add", a[:, ::2], a[:1, ::2]) is None
     assert CPU.arithmetic("add", a[:, ::2], a[:, ::2]) is None
     assert CPU.arithmetic("add", a.astype(np.int64), a.astype(np.int64)) is None
     assert CPU.arithmetic("add", a, np.float64(2)) is None
