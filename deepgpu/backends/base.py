@@ -71,6 +71,10 @@ class Backend(ABC):
     def sum(self, x: Array, axes: Sequence[int], keepdims: bool) -> Array:
         """The sum over some axes, named in ascending order; integers too."""
 
+    def where(self, mask: Array, a: Array, b: Array) -> Array:
+        """`a` where the mask is set, else `b`; all three broadcast."""
+        return self.xp.where(mask, a, b)
+
     @abstractmethod
     def cumsum(self, x: Array, axis: int, reverse: bool) -> Array:
         """The sums of all elements up to each along an axis, or from each on; in the dtype of ``x``."""

@@ -106,7 +106,7 @@ class Where(Node):
             a = fitting(a, b.dtype, "where", "input")
         elif not hasattr(b, "dtype"):
             b = fitting(b, a.dtype, "where", "other")
-        return elementwise("where", self.xp.where, mask, self._array(a), self._array(b))
+        return elementwise("where", self.backend.where, mask, self._array(a), self._array(b))
 
     def _array(self, x: Any) -> Any:
         return self.backend.scalar(x) if isinstance(x, np.generic) else self.xp.asarray(x)

@@ -30,13 +30,13 @@ def elementwise(function: Callable[..., Any] | None = None, *, arrays: int = 1, 
     function
         What an element of `y` is. It is compiled into the loop, and becomes vectors if all it calls does.
     arrays
-        How many arrays there are, one or two. Each, and `y`, is one-dimensional and contiguous.
+        How many arrays there are, one to three. Each, and `y`, is one-dimensional and contiguous.
     **options
         :func:`numba.njit`'s.
     """
     if function is None:
         return functools.partial(elementwise, arrays=arrays, **options)
-    return _around(function, (_of_one, _of_two)[arrays - 1], options)
+    return _around(function, (_of_one, _of_two, _of_three)[arrays - 1], options)
 
 
 def by_rows(function: Callable[[Any, Any], Any]) -> Any:
@@ -68,6 +68,13 @@ def _of_two(part, p, q, y, factors, parts):
     a, b, c = p[first:end], q[first:end], y[first:end]
     for i in range(end - first):
         c[i] = of(a[i], b[i], *factors)  # noqa: F821 - a global of each copy
+
+
+def _of_three(part, p, q, r, y, factors, parts):
+    first, end = len(y) * part // parts, len(y) * (part + 1) // parts
+    a, b, c, d = p[first:end], q[first:end], r[first:end], y[first:end]
+    for i in range(end - first):
+        d[i] = of(a[i], b[i], c[i], *factors)  # noqa: F821 - a global of each copy
 
 
 def _of_rows(part, x, other, starts, step, y, parts):

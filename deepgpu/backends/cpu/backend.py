@@ -30,6 +30,7 @@ from deepgpu.backends.cpu import (
     rnn,
     softmax,
     transpose,
+    where,
 )
 from deepgpu.backends.unfinished import Convolution, Normalisation
 
@@ -68,6 +69,9 @@ class CPUBackend(ComposedBackend):
     def sum(self, x: Array, axes: Sequence[int], keepdims: bool) -> Array:
         found = reduction.sum(x, axes, keepdims)
         return super().sum(x, axes, keepdims) if found is None else found
+
+    def where(self, mask: Array, a: Array, b: Array) -> Array:
+        return where.where(mask, a, b)
 
     def cumsum(self, x: Array, axis: int, reverse: bool) -> Array:
         found = cumsum.cumsum(x, axis, reverse)
