@@ -76,6 +76,14 @@ class Backend(ABC):
         return self.xp.where(mask, a, b)
 
     @abstractmethod
+    def empty_like(self, x: Array, shape: tuple[int, ...]) -> Array:
+        """Uninitialised, of a shape of as many dimensions, which lie in memory in the order of those of ``x``."""
+
+    def assign(self, out: Array, x: Array) -> None:
+        """Copy an array into another, or into a part of one, of its shape."""
+        out[...] = x
+
+    @abstractmethod
     def cumsum(self, x: Array, axis: int, reverse: bool) -> Array:
         """The sums of all elements up to each along an axis, or from each on; in the dtype of ``x``."""
 

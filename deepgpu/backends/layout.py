@@ -29,6 +29,11 @@ def empty_channels_last(xp: Any, shape: Sequence[int], dtype: Any) -> Array:
     return channels_first_view(xp.empty((n, *spatial, c), dtype))
 
 
+def memory_order(x: Array) -> list[int]:
+    """The dimensions from the outermost in memory to the innermost; one that was expanded is an outer one."""
+    return sorted(range(x.ndim), key=lambda d: -abs(x.strides[d]) if x.strides[d] else -x.size * x.itemsize)
+
+
 def is_dense(x: Array) -> bool:
     """Whether the elements lie end to end in memory, in whatever order of axes."""
     if x.flags.c_contiguous:

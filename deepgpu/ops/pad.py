@@ -25,9 +25,9 @@ class ConstantPad(Node):
 
     def forward(self, x: Any) -> Any:
         shape = tuple([n + a + b for n, (a, b) in zip(x.shape, self.widths, strict=True)])
-        out = _empty_like(self.xp, x, shape)
+        out = self.backend.empty_like(x, shape)
         out[...] = self.value
-        out[self._inside(shape)] = x
+        self.backend.assign(out[(..., *self._inside(shape))], x)
         return out
 
     def _inside(self, shape: tuple[int, ...]) -> tuple[slice, ...]:
@@ -56,9 +56,9 @@ class BorderPad(Node):
         return (*[slice(None)] * self.dim, along)
 
     def forward(self, x: Any) -> Any:
-        out = _empty_like(self.xp, x, _resized(x.shape, self.dim, len(self.at)))
+        out = self.backend.empty_like(x, _resized(x.shape, self.dim, len(self.at)))
         here, there = self.inside
-        out[here] = x[there]
+        self.backend.assign(out[here], x[there])
         for i in self.borders:
             out[self._index(i)] = x[self._index(self.at[i])]
         return out
@@ -75,10 +75,10 @@ class BorderPadGrad(Node):
 
     def forward(self, g: Any) -> Any:
         pad = self.pad
-        gx = _empty_like(self.xp, g, _resized(g.shape, pad.dim, pad.size))
+        gx = self.backend.empty_like(g, _resized(g.shape, pad.dim, pad.size))
         gx[...] = 0
         here, there = pad.inside
-        gx[there] = g[here]
+        self.backend.assign(gx[there], g[here])
         for i in pad.borders:
             gx[pad._index(pad.at[i])] += g[pad._index(i)]
         return gx
@@ -90,13 +90,6 @@ class BorderPadGrad(Node):
 
 def _resized(shape: tuple[int, ...], dim: int, size: int) -> tuple[int, ...]:
     return (*shape[:dim], size, *shape[dim + 1 :])
-
-
-def _empty_like(xp: Any, x: Any, shape: tuple[int, ...]) -> Any:
-    """Uninitialised, the dimensions in the order in which they lie in the memory of `x`: channels-last stays so."""
-    order = sorted(range(x.ndim), key=lambda d: -abs(x.strides[d]) if x.strides[d] else -x.size * x.itemsize)
-    back = sorted(range(x.ndim), key=order.__getitem__)
-    return xp.empty([shape[d] for d in order], x.dtype).transpose(back)
 
 
 @op

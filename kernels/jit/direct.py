@@ -260,7 +260,9 @@ def dgrad(gy: Array, w: Array, gx: Array, conv: Geometry) -> None:
     if _is_one_window(gy, w, gx, conv):
         planes = workspace("products", len(gx), *w.shape[1:])
         matmul(gy.reshape(1, len(gy), -1), w.reshape(1, len(w), -1), planes.reshape(1, len(gx), -1))
-        transpose(planes.transpose(0, 2, 3, 1), gx, 4 * threads())
+        images = planes.transpose(0, 2, 3, 1)
+        if not transpose(images, gx, 4 * threads()):
+            gx[...] = images
         return
     w, conv = joined(w, conv, gy)
     k, c, window = w.shape[0] // conv.groups, w.shape[1], w.shape[2:]

@@ -115,11 +115,11 @@ def matrices(shape: tuple[int, ...], strides: tuple[int, ...]) -> Matrices | Non
     return Matrices(rows, columns, row, steps[unit], sources, results)
 
 
-def transpose(x: Array, out: Array, parts: int) -> None:
-    """Write float32 `x` into the C-contiguous `out`, by NumPy if there are no matrices to transpose."""
+def transpose(x: Array, out: Array, parts: int) -> bool:
+    """Write float32 `x` into the C-contiguous `out`; False, and nothing done, if there are no matrices."""
     found = matrices(x.shape, x.strides)
     if found is None:
-        out[...] = x
-        return
+        return False
     kernel = _narrow if min(found.rows, found.columns) < LANES else _tiles
     kernel(parts, address(x), address(out), *found, parts)
+    return True

@@ -22,6 +22,7 @@ from deepgpu.backends.composed import (
     rnn,
     softmax,
 )
+from deepgpu.backends.layout import memory_order
 from deepgpu.backends.precision import accumulation_dtype, rounded
 from deepgpu.backends.unfinished import Normalisation
 
@@ -31,6 +32,10 @@ class ComposedBackend(Backend):
 
     def sum(self, x: Array, axes: Sequence[int], keepdims: bool) -> Array:
         return rounded(x.sum(axis=axes, dtype=accumulation_dtype(x.dtype), keepdims=keepdims), x.dtype)
+
+    def empty_like(self, x: Array, shape: tuple[int, ...]) -> Array:
+        order = memory_order(x)
+        return self.xp.empty([shape[d] for d in order], x.dtype).transpose(np.argsort(order).tolist())
 
     def cumsum(self, x: Array, axis: int, reverse: bool) -> Array:
         if reverse:

@@ -15,6 +15,7 @@ from deepgpu.backends.cpu import (
     arithmetic,
     batchnorm,
     conv,
+    copy,
     cross_entropy,
     cumsum,
     elementwise,
@@ -22,6 +23,7 @@ from deepgpu.backends.cpu import (
     gemm,
     groupnorm,
     layernorm,
+    memory,
     optim,
     pool,
     prelu,
@@ -32,6 +34,7 @@ from deepgpu.backends.cpu import (
     transpose,
     where,
 )
+from deepgpu.backends.layout import memory_order
 from deepgpu.backends.unfinished import Convolution, Normalisation
 
 
@@ -72,6 +75,13 @@ class CPUBackend(ComposedBackend):
 
     def where(self, mask: Array, a: Array, b: Array) -> Array:
         return where.where(mask, a, b)
+
+    def empty_like(self, x: Array, shape: tuple[int, ...]) -> Array:
+        order = memory_order(x)
+        return memory.empty([shape[d] for d in order], x.dtype).transpose(np.argsort(order))
+
+    def assign(self, out: Array, x: Array) -> None:
+        copy.assign(out, x)
 
     def cumsum(self, x: Array, axis: int, reverse: bool) -> Array:
         found = cumsum.cumsum(x, axis, reverse)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from deepgpu.backends.base import Array
-from deepgpu.backends.cpu import broadcast, memory
+from deepgpu.backends.cpu import broadcast, copy, memory
 from deepgpu.backends.cpu.parts import parts
 
 WORTH = 1 << 13
@@ -34,7 +34,8 @@ def contiguous(x: Array, dtype: Any = None) -> Array:
     if y is not None:
         return y
     y = memory.empty(x.shape, np.float32)
-    _kernels().transpose(x, y, parts(x.size, WORTH))
+    if not _kernels().transpose(x, y, parts(x.size, WORTH)):
+        copy.assign(y, x)
     return y
 
 

@@ -19,7 +19,9 @@ def hold_to_numpy(x: np.ndarray, parts: int) -> None:
     """Every element where it belongs, and nothing past the result."""
     room = np.full(x.size + 128, np.nan, np.float32)
     out = room[64:-64].reshape(x.shape)
-    transpose(x, out, parts)
+    if not transpose(x, out, parts):
+        assert matrices(x.shape, x.strides) is None
+        out[...] = x
     np.testing.assert_array_equal(out, x)
     assert np.isnan(room[:64]).all()
     assert np.isnan(room[-64:]).all()

@@ -1,0 +1,77 @@
+"""Copies between parts of arrays on the CPU: of many elements whose rows lie in the same order, by all threads."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from deepgpu.backends.base import Array
+from deepgpu.backends.cpu.parts import parts
+
+WORTH = 1 << 14
+"""Elements that are worth a task of their own; below two tasks NumPy is as fast."""
+
+SHORTEST = 8
+"""Elements of a row that is worth its place in the list of rows."""
+
+KERNEL_DTYPES = np.dtype(np.float32), np.dtype(np.float64)
+
+
+class Rows(NamedTuple):
+    """Runs of neighbours on both sides."""
+
+    starts: Array  # of each, from the first element of the source
+    places: Array  # the same of the target
+    length: int
+
+
+@functools.cache
+def _kernels() -> Any:
+    """The module of kernels; Numba is imported with the first of them."""
+    from deepgpu.kernels.jit import copy
+
+    return copy
+
+
+def assign(out: Array, x: Array) -> None:
+    """See :meth:`deepgpu.backends.base.Backend.assign`."""
+    if x.size >= 2 * WORTH and x.dtype == out.dtype and x.dtype in KERNEL_DTYPES and x.shape == out.shape:
+        found = rows(x.shape, x.strides, out.strides, x.itemsize)
+        if found is not None:
+            tasks = parts(x.size, WORTH, len(found.starts))
+            _kernels().copy_rows(tasks, _span(x), found.starts, _span(out), found.places, found.length, tasks)
+            return
+    out[...] = x
+
+
+def _span(x: Array) -> Array:
+    """All memory from the first element to the last."""
+    extent = sum((size - 1) * stride for size, stride in zip(x.shape, x.strides, strict=True)) // x.itemsize + 1
+    return as_strided(x, (extent,), (x.itemsize,))
+
+
+@functools.lru_cache(maxsize=1024)
+def rows(shape: tuple[int, ...], strides: tuple[int, ...], to: tuple[int, ...], itemsize: int) -> Rows | None:
+    """The longest rows that are neighbours in memory by either strides; None if there are none, or they are short."""
+    merged: list[list[int]] = []  # sizes and both strides, from the outermost in the target's memory on
+    for d in sorted(range(len(shape)), key=lambda d: -to[d]):
+        if shape[d] == 1:
+            continue
+        if strides[d] <= 0 or to[d] <= 0:
+            return None
+        size, stride, step = shape[d], strides[d], to[d]
+        if merged and merged[-1][1:] == [size * stride, size * step]:
+            merged[-1] = [merged[-1][0] * size, stride, step]
+        else:
+            merged.append([size, stride, step])
+    *outer, (length, stride, step) = merged
+    if stride != itemsize or step != itemsize or length < SHORTEST:
+        return None
+    starts = places = np.zeros(1, np.int64)
+    for size, stride, step in outer:
+        starts = np.add.outer(starts, np.arange(size) * (stride // itemsize)).reshape(-1)
+        places = np.add.outer(places, np.arange(size) * (step // itemsize)).reshape(-1)
+    return Rows(starts, places, length)
