@@ -39,7 +39,7 @@ class SliceScatter(Node):
 
     def forward(self, x: Any) -> Any:
         out = self.xp.zeros(self.shape, x.dtype)
-        out[self.index] = x
+        self.backend.assign(out[self.index], x)
         return out
 
     def backward(self, g: Tensor) -> Tensor:

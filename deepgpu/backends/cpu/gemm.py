@@ -10,6 +10,7 @@ import numpy as np
 from deepgpu.backends.base import Array
 from deepgpu.backends.composed import gemm as composed
 from deepgpu.backends.cpu import memory
+from deepgpu.backends.cpu.transpose import reshape
 
 SMALL = 1 << 18
 """Multiplications up to which a product is left to NumPy, whose BLAS then takes one thread.
@@ -69,9 +70,16 @@ def _matmul_float32(a: Array, b: Array) -> Array:
     elif b.ndim == 2 and a.flags.c_contiguous:
         kernel(a.reshape(1, -1, k), b[None], out.reshape(1, -1, n))  # one tall matrix
     else:
-        left, right = (np.broadcast_to(x, stack + x.shape[-2:]).reshape(-1, *x.shape[-2:]) for x in (a, b))
-        kernel(left, right, out.reshape(-1, m, n))
+        kernel(_stacked(a, stack), _stacked(b, stack), out.reshape(-1, m, n))
     return out
+
+
+def _stacked(x: Array, stack: tuple[int, ...]) -> Array:
+    """``(stack..., rows, columns)`` as ``(matrices, rows, columns)``; a copy is by rows or by columns as the array is."""
+    x = x if x.shape[:-2] == stack else np.broadcast_to(x, stack + x.shape[-2:])
+    if x.strides[-2] < x.strides[-1]:
+        return _stacked(x.swapaxes(-1, -2), stack).swapaxes(-1, -2)
+    return reshape(x, (-1, *x.shape[-2:]))
 
 
 def _dots(row: Array, b: Array) -> Array:
