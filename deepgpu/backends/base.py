@@ -386,9 +386,9 @@ class Backend(ABC):
         Parameters
         ----------
         name
-            ``"abs"``, ``"elu"``, ``"exp"``, ``"gelu"``, ``"hardswish"``, ``"huber"``, ``"leaky_relu"``, ``"log"``,
-            ``"log_sigmoid"``, ``"mish"``, ``"sigmoid"``, ``"silu"``, ``"softplus"``, ``"sqrt"``, ``"square"``,
-            ``"tanh"`` or ``"tanh_gelu"``.
+            ``"abs"``, ``"elu"``, ``"exp"``, ``"gelu"``, ``"hardsigmoid"``, ``"hardswish"``, ``"huber"``,
+            ``"leaky_relu"``, ``"log"``, ``"log1p"``, ``"log_sigmoid"``, ``"mish"``, ``"rsqrt"``, ``"sigmoid"``,
+            ``"silu"``, ``"softplus"``, ``"sqrt"``, ``"square"``, ``"tanh"`` or ``"tanh_gelu"``.
         *factors
             Of ELU ``bent, scale, inner`` (``scale x``, else ``bent (exp(inner x) - 1)``), of Huber's function beta, of
             the leaky ReLU the slope, of softplus ``beta, threshold``; others have none.
@@ -396,7 +396,7 @@ class Backend(ABC):
         return None
 
     def elementwise_backward(self, name: str, gy: Array, at: Array, *factors: float) -> Array | None:
-        """``gy`` times the slope at the input, of exp, sigmoid, sqrt and tanh the result; None if there is none."""
+        """``gy`` times the slope at the input, or of exp, rsqrt, sigmoid, sqrt and tanh at the result; else None."""
         return None
 
     # --- dropout -----------------------------------------------------------------------------------------------------

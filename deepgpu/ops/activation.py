@@ -11,7 +11,7 @@ from deepgpu.backends.unfinished import Normalisation
 from deepgpu.errors import takes
 from deepgpu.ops.broadcast import unbroadcast
 from deepgpu.ops.dims import dimension
-from deepgpu.ops.elementwise import Elementwise, FusedElementwise
+from deepgpu.ops.elementwise import FusedElementwise
 from deepgpu.ops.formula import FusedGradient
 from deepgpu.ops.op import op
 from deepgpu.ops.selection import where
@@ -237,15 +237,16 @@ class LogSigmoid(FusedElementwise):
         return (-x).sigmoid()
 
 
-class Hardsigmoid(Elementwise):
+class Hardsigmoid(FusedElementwise):
     """``min(max(x + 3, 0), 6) / 6``; the slope is 1/6 between the limits."""
+
+    kernel = "hardsigmoid"
 
     def value(self, x: Any) -> Any:
         return self.xp.clip(x + 3, 0, 6) / 6
 
-    def backward(self, g: Tensor) -> Tensor:
-        (x,) = self.saved
-        return (g / 6).masked_fill((x <= -3) | (x >= 3), 0.0)
+    def gradient(self, g: Tensor, x: Tensor) -> Tensor:
+        return where((x > -3) & (x < 3), g / 6, 0.0)
 
 
 def floating(input: Tensor, name: str) -> Tensor:

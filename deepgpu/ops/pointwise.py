@@ -6,7 +6,6 @@ from typing import Any
 
 from deepgpu import dtypes
 from deepgpu.autograd.node import Node
-from deepgpu.backends.precision import rounded, widened
 from deepgpu.ops.broadcast import floating, refuse_bools
 from deepgpu.ops.cast import cast
 from deepgpu.ops.elementwise import FusedElementwise
@@ -72,16 +71,16 @@ class Log(FusedElementwise):
         return g / x
 
 
-class Log1p(Node):
+class Log1p(FusedElementwise):
     """``log(1 + x)``, exact near 0."""
 
-    keep_inputs = (0,)
+    kernel = "log1p"
+    least = LARGE
 
-    def forward(self, x: Any) -> Any:
+    def value(self, x: Any) -> Any:
         return self.xp.log1p(x)
 
-    def backward(self, g: Tensor) -> Tensor:
-        (x,) = self.saved
+    def gradient(self, g: Tensor, x: Tensor) -> Tensor:
         return g / (x + 1)
 
 
@@ -126,16 +125,18 @@ class Sqrt(FusedElementwise):
         return g / (2 * y)
 
 
-class Rsqrt(Node):
+class Rsqrt(FusedElementwise):
     """``1 / sqrt(x)``, with the derivative ``-y^3 / 2``."""
 
+    keep_inputs = ()
     keep_outputs = (0,)
+    kernel = "rsqrt"
+    least = LARGE
 
-    def forward(self, x: Any) -> Any:
-        return rounded(1 / self.xp.sqrt(widened(x)), x.dtype)
+    def value(self, x: Any) -> Any:
+        return 1 / self.xp.sqrt(x)
 
-    def backward(self, g: Tensor) -> Tensor:
-        (y,) = self.saved
+    def gradient(self, g: Tensor, y: Tensor) -> Tensor:
         return g * (-0.5) * y * y * y
 
 

@@ -105,6 +105,21 @@ def hardswish_backward(gy, x):
     return gy * (ONE if x >= 3 else slope)
 
 
+@elementwise(fastmath=FUSED)
+def hardsigmoid(x):
+    """The gate of :func:`hardswish`."""
+    gate = x + np.float32(3)
+    gate = np.float32(0) if gate < 0 else gate
+    return (np.float32(6) if gate > 6 else gate) * SIXTH
+
+
+@elementwise(arrays=2, fastmath=FUSED)
+def hardsigmoid_backward(gy, x):
+    """A sixth of `gy` between the limits, else 0."""
+    gy = gy if x > -3 else np.float32(0)
+    return (gy if x < 3 else np.float32(0)) * SIXTH
+
+
 @kernel(inline="always")
 def _mish_gate(x):
     """``tanh(log(1 + e^x)) = (n + 2) n / ((n + 2) n + 2)`` with ``n = e^x``, by ``e^-|x|``, which cannot overflow."""

@@ -1,9 +1,10 @@
-"""The natural logarithm: one pass over flat float32 arrays. Bytes: 8 an element, backward 12."""
+"""The natural logarithm, and that of 1 + x: one pass over flat float32 arrays. Bytes: 8 an element, backward 12."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from .compile import kernel
 from .elementwise import FUSED, elementwise
 from .softmax import LN2_HIGH, LN2_LOW
 
@@ -19,8 +20,8 @@ HALF_ROOT = np.float32(0.5**0.5).view(np.int32)
 """The bits of the smallest mantissa: they go from here to twice it."""
 
 
-@elementwise(fastmath=FUSED)
-def log(x):
+@kernel(inline="always")
+def log_of(x):
     """``log(x)`` to 2 units in the last place; minus infinity at 0, NaN below.
 
     ``x = 2**n (1 + f)``, and ``log(1 + f) = 2 artanh(s)`` with ``s = f / (2 + f)``, \\|s| < 0.172. Its series to the
@@ -46,7 +47,30 @@ def log(x):
     return found if x < INFINITY else x
 
 
+@elementwise(fastmath=FUSED)
+def log(x):
+    """``log(x)``."""
+    return log_of(x)
+
+
 @elementwise(arrays=2)
 def log_backward(gy, x):
     """``gy / x``."""
     return gy / x
+
+
+@elementwise
+def log1p(x):
+    """``log(1 + x)``: of ``u = 1 + x`` as it was rounded, times ``x / (u - 1)``, which has what rounding took away."""
+    u = ONE + x
+    inside = x > -ONE and x < INFINITY and u != ONE
+    found = log_of(u)
+    lost = u - ONE
+    found = found * (x / (lost if lost != 0 else ONE)) if inside else found
+    return x if u == ONE else found
+
+
+@elementwise(arrays=2)
+def log1p_backward(gy, x):
+    """``gy / (1 + x)``."""
+    return gy / (ONE + x)

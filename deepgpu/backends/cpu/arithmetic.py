@@ -9,8 +9,8 @@ import numpy as np
 
 from deepgpu.backends.base import Array
 from deepgpu.backends.cpu import broadcast
+from deepgpu.backends.cpu.copy import compact
 from deepgpu.backends.cpu.flat import each_element, laid_out
-from deepgpu.backends.layout import is_dense
 
 WORTH = 1 << 14
 """Elements that are worth a task of their own."""
@@ -46,10 +46,9 @@ def arithmetic(name: str, a: Any, b: Any) -> Array | None:
         return None
     elif a.shape != b.shape or 0 in a.strides or 0 in b.strides:
         return broadcast.arithmetic(name, a, b)
-    elif a.strides != b.strides and not is_dense(b):
-        return None
     else:
-        other, array, factors = a, laid_out(b, a), ()
-    if a.dtype != b.dtype or array.dtype not in KERNEL_DTYPES or not is_dense(array):
+        other = compact(a)
+        array, factors = laid_out(b, other), ()
+    if a.dtype != b.dtype or array.dtype not in KERNEL_DTYPES:
         return None
-    return each_element(_kernel(name), WORTH, factors, array, other)
+    return each_element(_kernel(name), WORTH, factors, compact(array), other)

@@ -22,6 +22,7 @@ from deepgpu.backends.cpu import (
     erf,
     gemm,
     groupnorm,
+    indexing,
     layernorm,
     memory,
     optim,
@@ -82,6 +83,10 @@ class CPUBackend(ComposedBackend):
 
     def assign(self, out: Array, x: Array) -> None:
         copy.assign(out, x)
+
+    def add_at(self, out: Array, index: Any, values: Array) -> None:
+        if not indexing.add_at(out, index, values):
+            super().add_at(out, index, values)
 
     def cumsum(self, x: Array, axis: int, reverse: bool) -> Array:
         found = cumsum.cumsum(x, axis, reverse)

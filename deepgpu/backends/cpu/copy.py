@@ -9,7 +9,9 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from deepgpu.backends.base import Array
+from deepgpu.backends.cpu import memory
 from deepgpu.backends.cpu.parts import parts
+from deepgpu.backends.layout import is_dense, memory_order
 
 WORTH = 1 << 14
 """Elements that are worth a task of their own; below two tasks NumPy is as fast."""
@@ -45,6 +47,16 @@ def assign(out: Array, x: Array) -> None:
             _kernels().copy_rows(tasks, _span(x), found.starts, _span(out), found.places, found.length, tasks)
             return
     out[...] = x
+
+
+def compact(x: Array) -> Array:
+    """The array, or a copy without gaps, its dimensions in the same order in memory."""
+    if is_dense(x):
+        return x
+    order = memory_order(x)
+    y = memory.empty([x.shape[d] for d in order], x.dtype).transpose(np.argsort(order))
+    assign(y, x)
+    return y
 
 
 def _span(x: Array) -> Array:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from deepgpu.backends.base import Array
+from deepgpu.backends.cpu.copy import compact
 from deepgpu.backends.cpu.flat import each_element
-from deepgpu.backends.layout import is_dense
 
 WORTH = 1 << 13
 """Elements that are worth a task of their own."""
@@ -20,12 +20,15 @@ MODULES = {
     "elu": "elu",
     "exp": "exp",
     "gelu": "gated",
+    "hardsigmoid": "gated",
     "hardswish": "gated",
     "huber": "magnitude",
     "leaky_relu": "activation",
     "log": "log",
+    "log1p": "log",
     "log_sigmoid": "softplus",
     "mish": "gated",
+    "rsqrt": "power",
     "sigmoid": "sigmoid",
     "silu": "gated",
     "softplus": "softplus",
@@ -46,13 +49,13 @@ def _kernels(name: str) -> tuple[Any, Any]:
 
 def elementwise(name: str, x: Array, *factors: float) -> Array | None:
     """See :meth:`deepgpu.backends.base.Backend.elementwise`."""
-    if x.dtype != np.float32 or not is_dense(x):
+    if x.dtype != np.float32:
         return None
-    return each_element(_kernels(name)[0], WORTH, tuple(map(np.float32, factors)), x)
+    return each_element(_kernels(name)[0], WORTH, tuple(map(np.float32, factors)), compact(x))
 
 
 def elementwise_backward(name: str, gy: Array, at: Array, *factors: float) -> Array | None:
     """See :meth:`deepgpu.backends.base.Backend.elementwise_backward`."""
-    if not gy.dtype == at.dtype == np.float32 or not is_dense(at):
+    if not gy.dtype == at.dtype == np.float32:
         return None
-    return each_element(_kernels(name)[1], WORTH, tuple(map(np.float32, factors)), at, gy)
+    return each_element(_kernels(name)[1], WORTH, tuple(map(np.float32, factors)), compact(at), gy)

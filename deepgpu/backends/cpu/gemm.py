@@ -75,7 +75,7 @@ def _matmul_float32(a: Array, b: Array) -> Array:
 
 
 def _stacked(x: Array, stack: tuple[int, ...]) -> Array:
-    """``(stack..., rows, columns)`` as ``(matrices, rows, columns)``; a copy is by rows or by columns as the array is."""
+    """``(stack..., rows, columns)`` as ``(matrices, rows, columns)``; a copy lies by rows or by columns as before."""
     x = x if x.shape[:-2] == stack else np.broadcast_to(x, stack + x.shape[-2:])
     if x.strides[-2] < x.strides[-1]:
         return _stacked(x.swapaxes(-1, -2), stack).swapaxes(-1, -2)

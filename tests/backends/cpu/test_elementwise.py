@@ -24,12 +24,15 @@ JUDGES = {
     "log_sigmoid": F.logsigmoid,
     "abs": torch.abs,
     "huber": lambda x: F.smooth_l1_loss(x, torch.zeros_like(x), reduction="none", beta=0.7),
+    "hardsigmoid": F.hardsigmoid,
     "log": torch.log,
+    "log1p": torch.log1p,
+    "rsqrt": torch.rsqrt,
     "sqrt": torch.sqrt,
     "square": torch.square,
 }
 FACTORS = {"huber": (0.7,), "leaky_relu": (0.2,), "elu": (1.75, 1.05, 0.8), "softplus": (1.5, 20)}
-BY_RESULT = ("exp", "sigmoid", "sqrt", "tanh")
+BY_RESULT = ("exp", "rsqrt", "sigmoid", "sqrt", "tanh")
 """Whose backward is given the result."""
 
 RNG = np.random.default_rng(0)
@@ -38,7 +41,7 @@ VALUES = np.concatenate([4 * RNG.standard_normal(70001), RNG.uniform(-20, 20, 20
 
 def values(name: str) -> np.ndarray:
     """Those of which the function has values."""
-    return np.maximum(abs(VALUES), np.float32(1e-3)) if name in ("log", "sqrt") else VALUES
+    return np.maximum(abs(VALUES), np.float32(1e-3)) if name in ("log", "log1p", "rsqrt", "sqrt") else VALUES
 
 
 def forward(name: str, x: np.ndarray) -> np.ndarray:
@@ -101,6 +104,11 @@ def test_logarithms_of_every_size() -> None:
     for x in (sizes, near[near != 1]):
         np.testing.assert_allclose(forward("log", x), np.log(x.astype(np.float64)), rtol=2.4e-7)
     assert forward("log", np.ones(1, np.float32)) == 0
+    for x in (sizes, -np.geomspace(1e-45, 0.9999, 1_000_001).astype(np.float32)):
+        np.testing.assert_allclose(forward("log1p", x), np.log1p(x.astype(np.float64)), rtol=3e-7, atol=3e-45)
+    for x in (0.0, -0.0, -1, -2, np.inf, np.nan):
+        with np.errstate(all="ignore"):
+            np.testing.assert_array_equal(forward("log1p", np.full(1, x, np.float32)), np.log1p(np.float32(x)))
 
 
 def test_the_tail_of_gelu_keeps_its_digits() -> None:
@@ -122,7 +130,7 @@ def test_special_values(name: str) -> None:
     assert np.isnan(found[0])
     assert found[1] == expected[1]
     gradients = backward(name, np.ones(2, np.float32), x[:2])
-    assert np.isnan(gradients[0]) or name == "leaky_relu"
+    assert np.isnan(gradients[0]) or name in ("leaky_relu", "hardsigmoid")
 
 
 @pytest.mark.parametrize("name", JUDGES)
@@ -134,5 +142,9 @@ def test_layouts(name: str) -> None:
     np.testing.assert_array_equal(forward(name, turned), y)
     np.testing.assert_array_equal(backward(name, gy, turned), gx)
     assert forward(name, turned).strides == turned.strides
-    assert forward(name, x[:, ::2]) is None
+    for gaps in (x[:, ::2], turned[:, 1:4], np.broadcast_to(x[:, :1], x.shape)):
+        np.testing.assert_array_equal(forward(name, gaps), forward(name, gaps.copy()))
+        np.testing.assert_array_equal(
+            backward(name, gy[:, : gaps.shape[1]], gaps), backward(name, gy[:, : gaps.shape[1]].copy(), gaps.copy())
+        )
     assert forward(name, x.astype(np.float64)) is None
