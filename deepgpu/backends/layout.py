@@ -18,6 +18,12 @@ def channels_first_view(x: Array) -> Array:
     return x.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
 
 
+def image_of_pixels(pixels: Array, shape: Sequence[int]) -> Array:
+    """The view ``(N, C, spatial...)``, of this shape, of an array with the memory of ``(N, spatial..., C)``."""
+    n, c, *spatial = shape
+    return channels_first_view(pixels.reshape(n, *spatial, c))
+
+
 def channels_last(xp: Any, x: Array) -> Array:
     """`x` itself if its memory is channels-last, else a copy whose memory is; the logical shape stays."""
     return channels_first_view(xp.ascontiguousarray(channels_last_view(x)))

@@ -10,9 +10,9 @@ import numpy as np
 from deepgpu.backends.base import Array
 from deepgpu.backends.composed import batchnorm as composed
 from deepgpu.backends.cpu import activation, memory
-from deepgpu.backends.cpu.parts import MOST, parts
+from deepgpu.backends.cpu.parts import MOST, folded, parts
 from deepgpu.backends.cpu.transpose import contiguous
-from deepgpu.backends.layout import channels_first_view, channels_last_view
+from deepgpu.backends.layout import channels_last_view, image_of_pixels
 from deepgpu.backends.precision import accumulation_dtype, rounded
 from deepgpu.backends.unfinished import Convolution, Normalisation, Unfinished
 
@@ -161,17 +161,12 @@ def batch_norm_backward(
 def _rows(x: Array) -> Array:
     """``(N, C, spatial...)`` as contiguous rows of channels, several pixels a row where C is small."""
     pixels = contiguous(channels_last_view(x), accumulation_dtype(x.dtype))
-    C = x.shape[1]
-    count, fold = x.size // C, 1
-    while count % 2 == 0 and fold * C < WIDTH:
-        count, fold = count // 2, fold * 2
-    return pixels.reshape(count, fold * C)
+    return pixels.reshape(folded(x.size // x.shape[1], x.shape[1], WIDTH))
 
 
 def _like(rows: Array, x: Array) -> Array:
     """The inverse of :func:`_rows`, in the dtype of `x`."""
-    n, c, *spatial = x.shape
-    return channels_first_view(rounded(rows, x.dtype).reshape(n, *spatial, c))
+    return image_of_pixels(rounded(rows, x.dtype), x.shape)
 
 
 def _streams(rows: Array) -> int:

@@ -10,9 +10,9 @@ import numpy as np
 
 from deepgpu.backends.base import Array
 from deepgpu.backends.cpu import memory
-from deepgpu.backends.cpu.parts import parts
+from deepgpu.backends.cpu.parts import folded, parts
 from deepgpu.backends.cpu.transpose import contiguous
-from deepgpu.backends.layout import channels_first_view, channels_last_view
+from deepgpu.backends.layout import channels_last_view, image_of_pixels
 
 WORTH = 1 << 13
 """Elements that are worth a task of their own."""
@@ -47,7 +47,7 @@ def group_norm(
         rows = _pixels(x, tasks)
         y = memory.empty(rows.shape, np.float32)
         _kernels().channels_last(n * tasks, rows, w, b, y, mean, invstd, eps, tasks)
-        return _like(y, x), mean, invstd
+        return image_of_pixels(y, x.shape), mean, invstd
     planes = _planes(x, groups)
     y = memory.empty(planes.shape, np.float32)
     tasks = parts(x.size, WORTH, n * groups)
@@ -66,7 +66,7 @@ def group_norm_backward(
         rows, gradients = _pixels(x, tasks), _pixels(gy, tasks)
         gx = memory.empty(rows.shape, np.float32)
         _kernels().channels_last_backward(n * tasks, gradients, rows, w, mean, invstd, gx, sums, tasks)
-        return _like(gx, x), sums[:, 0].sum(0), sums[:, 1].sum(0)
+        return image_of_pixels(gx, x.shape), sums[:, 0].sum(0), sums[:, 1].sum(0)
     planes = _planes(x, groups)
     gx, sums = memory.empty(planes.shape, np.float32), np.empty((n * groups, 2, channels // groups))
     tasks = parts(x.size, WORTH, n * groups)
@@ -90,16 +90,8 @@ def _planes(x: Array, groups: int) -> Array:
 def _pixels(x: Array, tasks: int) -> Array:
     """``(samples, pixels, channels)``; some pixels are folded into a row if it is short and a sample is one task."""
     n, channels, *spatial = x.shape
-    rows, width = math.prod(spatial), channels
-    while tasks == 1 and rows % 2 == 0 and width < WIDTH:
-        rows, width = rows // 2, 2 * width
-    return contiguous(channels_last_view(x)).reshape(n, rows, width)
-
-
-def _like(pixels: Array, x: Array) -> Array:
-    """The inverse of :func:`_pixels`."""
-    n, channels, *spatial = x.shape
-    return channels_first_view(pixels.reshape(n, *spatial, channels))
+    shape = folded(math.prod(spatial), channels, WIDTH) if tasks == 1 else (math.prod(spatial), channels)
+    return contiguous(channels_last_view(x)).reshape(n, *shape)
 
 
 def _tasks(x: Array, groups: int) -> int:

@@ -1,4 +1,4 @@
-"""Into how many tasks a kernel's work is split."""
+"""Into how many tasks a kernel's work is split, and how long the rows are that it goes over."""
 
 from __future__ import annotations
 
@@ -14,3 +14,10 @@ def parts(work: int, worth: int, most: int = MOST) -> int:
     """
     tasks = work // worth
     return 1 if tasks <= 1 else max(min(tasks, most), 1)
+
+
+def folded(rows: int, width: int, least: int) -> tuple[int, int]:
+    """The shape of the same rows, some of them joined, if their number allows it, until they have so many elements."""
+    while rows % 2 == 0 and width < least:
+        rows, width = rows // 2, 2 * width
+    return rows, width

@@ -11,9 +11,9 @@ import numpy as np
 from deepgpu.backends.base import Array
 from deepgpu.backends.cpu import memory
 from deepgpu.backends.cpu.flat import flat
-from deepgpu.backends.cpu.parts import parts
+from deepgpu.backends.cpu.parts import folded, parts
 from deepgpu.backends.cpu.transpose import contiguous
-from deepgpu.backends.layout import channels_first_view, channels_last_view
+from deepgpu.backends.layout import channels_last_view, image_of_pixels
 
 WORTH = 1 << 14
 """Elements that are worth a task of their own."""
@@ -37,7 +37,7 @@ def prelu(x: Array, weight: Array) -> Array:
         rows = _rows(x)
         y = memory.empty(rows.shape, np.float32)
         _kernels().channels_last(tasks, rows, np.tile(weight, rows.shape[1] // len(weight)), y, tasks)
-        return _like(y, x)
+        return image_of_pixels(y, x.shape)
     y = _planar_like(x, weight)
     _kernels().planar(tasks, flat(x, y), np.ascontiguousarray(weight), _inner(x, weight), y.ravel("K"), tasks)
     return y
@@ -53,7 +53,7 @@ def prelu_backward(gy: Array, x: Array, weight: Array) -> tuple[Array, Array]:
         weights = np.tile(weight, width // len(weight))
         some = np.empty(sums.shape, np.float32)
         _kernels().channels_last_backward(tasks, _rows(gy), rows, weights, gx, some, sums, tasks)
-        return _like(gx, x), sums.reshape(-1, len(weight)).sum(0).astype(np.float32)
+        return image_of_pixels(gx, x.shape), sums.reshape(-1, len(weight)).sum(0).astype(np.float32)
     gx, sums = _planar_like(x, weight), np.empty((tasks, len(weight)))
     arguments = flat(gy, gx), flat(x, gx), np.ascontiguousarray(weight), _inner(x, weight)
     _kernels().planar_backward(tasks, *arguments, gx.ravel("K"), sums, tasks)
@@ -67,16 +67,7 @@ def _has_rows(x: Array, weight: Array) -> bool:
 
 def _rows(x: Array) -> Array:
     """``(pixels, channels)``, some pixels a row where there are few channels."""
-    rows, width = x.size // x.shape[1], x.shape[1]
-    while rows % 2 == 0 and width < WIDTH:
-        rows, width = rows // 2, 2 * width
-    return contiguous(channels_last_view(x)).reshape(rows, width)
-
-
-def _like(rows: Array, x: Array) -> Array:
-    """The inverse of :func:`_rows`."""
-    n, c, *spatial = x.shape
-    return channels_first_view(rows.reshape(n, *spatial, c))
+    return contiguous(channels_last_view(x)).reshape(folded(x.size // x.shape[1], x.shape[1], WIDTH))
 
 
 def _planar_like(x: Array, weight: Array) -> Array:

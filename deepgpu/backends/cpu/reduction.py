@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from deepgpu.backends.base import Array
-from deepgpu.backends.cpu.parts import MOST, parts
+from deepgpu.backends.cpu.parts import MOST, folded, parts
 from deepgpu.backends.layout import is_dense
 
 WORTH = 1 << 14
@@ -95,11 +95,9 @@ def _of_columns(x: Array) -> Array:
 
 def _of_few_columns(x: Array) -> Array:
     """The same of one ``(rows, width)``, whose rows are split among the tasks, short ones folded together."""
-    (count, width), fold = x.shape, 1
-    while count % 2 == 0 and fold * width < WIDTH:
-        count, fold = count // 2, fold * 2
-    rows = x.reshape(count, fold * width)
-    tasks = parts(x.size, WORTH, min(-(-count // LEAST), MOST))
+    width = x.shape[1]
+    rows = x.reshape(folded(len(x), width, WIDTH))
+    tasks = parts(x.size, WORTH, min(-(-len(rows) // LEAST), MOST))
     sums = np.empty((tasks, rows.shape[1]))
     _kernels().column_sums(tasks, rows, sums, np.empty(sums.shape, x.dtype))
     return sums.reshape(-1, width).sum(axis=0)

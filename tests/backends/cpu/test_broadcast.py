@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from deepgpu.backends.cpu.broadcast import arithmetic, repeated, rows
+from tests.backends.cpu.layouts import channels_last
 
 RNG = np.random.default_rng(0)
 NAMES = ("add", "subtract", "multiply", "true_divide")
@@ -12,10 +13,6 @@ NAMES = ("add", "subtract", "multiply", "true_divide")
 
 def floats(*shape: int, dtype: type = np.float32) -> np.ndarray:
     return RNG.standard_normal(shape).astype(dtype)
-
-
-def channels_last(x: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

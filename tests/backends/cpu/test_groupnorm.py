@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from deepgpu.backends import registry
+from tests.backends.cpu.layouts import LAYOUTS, laid_out
 
 CPU = registry.get("cpu")
 RNG = np.random.default_rng(0)
@@ -28,17 +29,6 @@ def floats(*shape: int) -> np.ndarray:
     return RNG.standard_normal(shape).astype(np.float32)
 
 
-def laid_out(x: np.ndarray, layout: str) -> np.ndarray:
-    if layout == "planar":
-        return x
-    if layout == "gaps":
-        wide = np.empty((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)
-        wide[..., ::2] = x
-        return wide[..., ::2]
-    order = (0, *range(2, x.ndim), 1)
-    return np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
-
-
 def exact(x: np.ndarray, gy: np.ndarray, groups: int, *parameters: np.ndarray | None) -> tuple[np.ndarray, ...]:
     """``y, gx, gweight, gbias``."""
     at = torch.from_numpy(x.astype(np.float64)).requires_grad_()
@@ -56,7 +46,7 @@ def assert_near(actual: Any, expected: np.ndarray, tolerance: float) -> None:
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * max(np.abs(expected).max(), 1))
 
 
-@pytest.mark.parametrize("layout", ["planar", "channels-last", "gaps"])
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("parameters", ["none", "weight", "both"])
 @pytest.mark.parametrize(("shape", "groups"), SHAPES)
 def test_values_and_gradients(shape: tuple[int, ...], groups: int, parameters: str, layout: str) -> None:

@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from deepgpu.backends import registry
+from tests.backends.cpu.layouts import LAYOUTS, laid_out
 
 CPU = registry.get("cpu")
 RNG = np.random.default_rng(0)
@@ -16,19 +17,8 @@ def floats(*shape: int) -> np.ndarray:
     return np.asarray(RNG.standard_normal(shape), np.float32)
 
 
-def laid_out(x: np.ndarray, layout: str) -> np.ndarray:
-    if layout == "planar" or x.ndim < 3:
-        return x
-    if layout == "gaps":
-        wide = np.empty((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)
-        wide[..., ::2] = x
-        return wide[..., ::2]
-    order = (0, *range(2, x.ndim), 1)
-    return np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
-@pytest.mark.parametrize("layout", ["planar", "channels-last", "gaps"])
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(("shape", "slopes"), SHAPES)
 def test_values_and_gradients(shape: tuple[int, ...], slopes: int, layout: str, dtype: type) -> None:
     x, gy, weight = (a.astype(dtype) for a in (floats(*shape), floats(*shape), floats(slopes)))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from deepgpu.backends.cpu.where import LARGE, where
+from tests.backends.cpu.layouts import channels_last
 
 RNG = np.random.default_rng(0)
 SHAPE = (5, 24, 11, 13)
@@ -14,10 +15,6 @@ def floats(*shape: int, dtype: type = np.float32) -> np.ndarray:
     x = RNG.standard_normal(shape).astype(dtype)
     x.reshape(-1)[:5] = np.nan, np.inf, -np.inf, -0.0, 0
     return x
-
-
-def channels_last(x: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
 def hold_to_numpy(mask: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
