@@ -399,6 +399,14 @@ class Backend(ABC):
         """``gy`` times the slope at the input, or of exp, rsqrt, sigmoid, sqrt and tanh at the result; else None."""
         return None
 
+    def binary_cross_entropy(self, p: Array, t: Array) -> Array | None:
+        """``-(t log p + (1 - t) log(1 - p))``, no logarithm below -100; None where this device has no kernel for it."""
+        return None
+
+    def binary_cross_entropy_backward(self, gy: Array, p: Array, t: Array) -> Array | None:
+        """``gy (p - t) / (p (1 - p))``, no divisor below 1e-12; or None."""
+        return None
+
     # --- dropout -----------------------------------------------------------------------------------------------------
 
     @abstractmethod

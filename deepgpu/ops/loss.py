@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deepgpu import dtypes
+from deepgpu.autograd.grad_mode import no_grad
 from deepgpu.autograd.node import Node
 from deepgpu.backends.precision import rounded, widened
 from deepgpu.errors import takes
@@ -13,6 +14,7 @@ from deepgpu.ops.broadcast import check_expands, check_shapes, promoted, unbroad
 from deepgpu.ops.cast import cast
 from deepgpu.ops.cross_entropy import CrossEntropy
 from deepgpu.ops.elementwise import FusedElementwise
+from deepgpu.ops.formula import FusedGradient
 from deepgpu.ops.op import op
 from deepgpu.ops.selection import where
 from deepgpu.ops.softmax import log_softmax
@@ -238,6 +240,9 @@ class BinaryCrossEntropy(Node):
     keep_inputs = (0, 1)
 
     def forward(self, p: Any, t: Any) -> Any:
+        found = self.backend.binary_cross_entropy(p, t)
+        if found is not None:
+            return found
         xp = self.xp
         wide, target = widened(p), widened(t)
         loss = (target - 1) * xp.maximum(xp.log1p(-wide), -100) - target * xp.maximum(xp.log(wide), -100)
@@ -246,9 +251,25 @@ class BinaryCrossEntropy(Node):
     def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
         p, t = self.saved
         need_p, need_t = self.needs_input_grad
-        gp = g * (p - t) / (p * (1 - p)).clamp(min=1e-12) if need_p else None
+        gp = BinaryCrossEntropyGrad()(g, p, t) if need_p else None
         gt = g * ((-p).log1p() - p.log()) if need_t else None
         return gp, gt
+
+
+class BinaryCrossEntropyGrad(FusedGradient):
+    """The gradient of the probabilities."""
+
+    keep_inputs = (0, 1, 2)
+
+    def forward(self, g: Any, p: Any, t: Any) -> Any:
+        found = self.backend.binary_cross_entropy_backward(g, p, t)
+        if found is not None:
+            return found
+        with no_grad():
+            return self.formula(*(wrap(x, self.backend) for x in (g, p, t)))[0]._data
+
+    def formula(self, g: Tensor, p: Tensor, t: Tensor) -> tuple[Tensor]:
+        return (g * (p - t) / (p * (1 - p)).clamp(min=1e-12),)
 
 
 class BinaryCrossEntropyWithLogits(Node):

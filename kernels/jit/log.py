@@ -59,8 +59,8 @@ def log_backward(gy, x):
     return gy / x
 
 
-@elementwise
-def log1p(x):
+@kernel(inline="always")
+def log1p_of(x):
     """``log(1 + x)``: of ``u = 1 + x`` as it was rounded, times ``x / (u - 1)``, which has what rounding took away."""
     u = ONE + x
     inside = x > -ONE and x < INFINITY and u != ONE
@@ -68,6 +68,12 @@ def log1p(x):
     lost = u - ONE
     found = found * (x / (lost if lost != 0 else ONE)) if inside else found
     return x if u == ONE else found
+
+
+@elementwise
+def log1p(x):
+    """``log(1 + x)``."""
+    return log1p_of(x)
 
 
 @elementwise(arrays=2)

@@ -14,6 +14,7 @@ from deepgpu.backends.cpu import (
     activation,
     arithmetic,
     batchnorm,
+    binary_cross_entropy,
     conv,
     copy,
     cross_entropy,
@@ -87,6 +88,12 @@ class CPUBackend(ComposedBackend):
     def add_at(self, out: Array, index: Any, values: Array) -> None:
         if not indexing.add_at(out, index, values):
             super().add_at(out, index, values)
+
+    def binary_cross_entropy(self, p: Array, t: Array) -> Array | None:
+        return binary_cross_entropy.binary_cross_entropy(p, t)
+
+    def binary_cross_entropy_backward(self, gy: Array, p: Array, t: Array) -> Array | None:
+        return binary_cross_entropy.binary_cross_entropy_backward(gy, p, t)
 
     def cumsum(self, x: Array, axis: int, reverse: bool) -> Array:
         found = cumsum.cumsum(x, axis, reverse)

@@ -41,3 +41,11 @@ def each_element(kernel: Any, worth: int, factors: tuple[Any, ...], x: Array, ot
     else:
         kernel(tasks, flat(other, y), flat(x, y), y.ravel("K"), factors, tasks)
     return y
+
+
+def each_triple(kernel: Any, worth: int, first: Array, x: Array, last: Array) -> Array:
+    """The same of three arrays; the result lies as the middle one does, which has no gaps."""
+    y = memory.empty_like(x)
+    tasks = parts(x.size, worth)
+    kernel(tasks, flat(first, y), x.ravel("K"), flat(last, y), y.ravel("K"), (), tasks)
+    return y

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from deepgpu.backends.base import Array
-from deepgpu.backends.cpu import broadcast, memory
-from deepgpu.backends.cpu.flat import each_element, flat
-from deepgpu.backends.cpu.parts import parts
+from deepgpu.backends.cpu import broadcast
+from deepgpu.backends.cpu.flat import each_element, each_triple
 from deepgpu.backends.cpu.transpose import contiguous
 from deepgpu.backends.layout import is_dense
 
@@ -49,6 +48,4 @@ def where(mask: Array, a: Array, b: Array) -> Array:
         return each_element(_kernels().fill, WORTH, (a[()],), b, mask)
     if a.shape != b.shape:
         return np.where(mask, a, b)
-    y, tasks = memory.empty_like(a), parts(a.size, WORTH)
-    _kernels().where(tasks, flat(mask, y), a.ravel("K"), flat(b, y), y.ravel("K"), (), tasks)
-    return y
+    return each_triple(_kernels().where, WORTH, mask, a, b)
