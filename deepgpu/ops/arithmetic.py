@@ -135,7 +135,7 @@ class Pow(Binary):
             # of the integers only 1 and -1 have an integer reciprocal; the others' is rounded to 0
             power = self.xp.power(a, self.xp.abs(b))
             return self.xp.where((b >= 0) | (self.xp.abs(a) == 1), power, a.dtype.type(0))
-        if a.dtype.kind == "f" and not b.ndim and b in (2, 3):  # as PyTorch does; power() takes ten times as long
+        if a.dtype.kind == "f" and isinstance(b, np.generic) and b in (2, 3):  # power() takes ten times as long
             x = widened(a)
             square = self._product(x, x)
             return rounded(square if b == 2 else self._product(square, x), a.dtype)
