@@ -47,7 +47,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 PAUSE = 0.025
 """Seconds between two turns."""
 
-TURN = 0.05
+TURN = 0.04
 """Seconds that a turn takes, about; at least three calls, or a single one that takes longer."""
 
 ROUNDS = range(3, 10)
@@ -137,8 +137,10 @@ class Pair:
     def measure(self, case: Case, ours: Side, theirs: Side) -> Result:
         """Time one case in turns: so many, by default what :data:`ROUNDS` and :data:`SECONDS` say."""
         rounds, result = self.options.rounds, Result(case)
-        self.us.ask("prepare", ours, case.arguments)
-        self.them.ask("prepare", theirs, case.arguments)
+        self.us.send("prepare", ours, case.arguments)
+        self.them.send("prepare", theirs, case.arguments)
+        for side in (self.us, self.them):
+            side.answer()
         begin = time.monotonic()
         for done in range(rounds or ROUNDS.stop - 1):
             if rounds is None and done >= ROUNDS.start and time.monotonic() - begin > SECONDS:
