@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from deepgpu.backends.base import Array
 
 
@@ -38,6 +40,27 @@ def empty_channels_last(xp: Any, shape: Sequence[int], dtype: Any) -> Array:
 def memory_order(x: Array) -> list[int]:
     """The dimensions from the outermost in memory to the innermost; one that was expanded is an outer one."""
     return sorted(range(x.ndim), key=lambda d: -abs(x.strides[d]) if x.strides[d] else -x.size * x.itemsize)
+
+
+def merged(sizes: Sequence[int], *strides: Sequence[int]) -> list[list[int]]:
+    """``[size, stride, ...]`` of the dimensions above size 1; what is one dimension by all strides counts as one."""
+    found: list[list[int]] = []
+    for size, *steps in zip(sizes, *strides, strict=True):
+        if size == 1:
+            continue
+        if found and found[-1][1:] == [size * step for step in steps]:
+            found[-1] = [found[-1][0] * size, *steps]
+        else:
+            found.append([size, *steps])
+    return found
+
+
+def places(dimensions: Sequence[Sequence[int]]) -> np.ndarray:
+    """Where each element of the dimensions ``(size, stride)`` lies, in their order."""
+    found = np.zeros(1, np.int64)
+    for size, stride in dimensions:
+        found = np.add.outer(found, np.arange(size) * stride).reshape(-1)
+    return found
 
 
 def is_dense(x: Array) -> bool:

@@ -36,19 +36,15 @@ def _kernel(name: str) -> Any:
 
 def arithmetic(name: str, a: Any, b: Any) -> Array | None:
     """See :meth:`deepgpu.backends.base.Backend.arithmetic`."""
-    factors: tuple[Any, ...]
+    if a.dtype != b.dtype or a.dtype not in KERNEL_DTYPES:
+        return None
     if not a.ndim or not b.ndim:
         array, number, kernels = (a, b, WITH_NUMBER[name]) if a.ndim else (b, a, WITH_NUMBER[name][::-1])
         if isinstance(number, np.ndarray):
             number = number[()]
-        other, name, factors = None, kernels[0], (number,)
-    elif a.dtype != b.dtype or a.dtype not in KERNEL_DTYPES:
-        return None
-    elif a.shape != b.shape or 0 in a.strides or 0 in b.strides:
+        return each_element(_kernel(kernels[0]), WORTH, (number,), compact(array))
+    if a.shape != b.shape or 0 in a.strides or 0 in b.strides:
         return broadcast.arithmetic(name, a, b)
-    else:
-        other = compact(a)
-        array, factors = laid_out(b, other), ()
-    if a.dtype != b.dtype or array.dtype not in KERNEL_DTYPES:
-        return None
-    return each_element(_kernel(name), WORTH, factors, compact(array), other)
+    a = compact(a)
+    b = laid_out(b, a)
+    return each_element(_kernel(name), WORTH, (), b, a)

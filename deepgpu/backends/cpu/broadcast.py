@@ -10,7 +10,7 @@ import numpy as np
 from deepgpu.backends.base import Array
 from deepgpu.backends.cpu import memory
 from deepgpu.backends.cpu.parts import parts
-from deepgpu.backends.layout import is_dense
+from deepgpu.backends.layout import is_dense, merged, places
 
 WORTH = 1 << 14
 """Elements that are worth a task of their own."""
@@ -90,21 +90,11 @@ def rows(
 ) -> Rows | None:
     """The rows of a dense array of this shape along which another, which is broadcast to it, does the same."""
     added = len(shape) - len(other_shape)
-    merged: list[list[int]] = []  # sizes, and the other's strides, from the outermost in memory on
-    for d in sorted(range(len(shape)), key=lambda d: -abs(strides[d])):
-        if shape[d] == 1:
-            continue
-        stride = 0 if d < added or other_shape[d - added] == 1 else other_strides[d - added]
-        if stride < 0 or strides[d] < 0:
-            return None
-        if merged and merged[-1][1] == shape[d] * stride:
-            merged[-1] = [merged[-1][0] * shape[d], stride]
-        else:
-            merged.append([shape[d], stride])
-    *outer, (length, step) = merged
+    steps = [0] * added + [0 if n == 1 else stride for n, stride in zip(other_shape, other_strides, strict=True)]
+    order = sorted((d for d in range(len(shape)) if shape[d] > 1), key=lambda d: -abs(strides[d]))  # as in memory
+    if any(strides[d] < 0 or steps[d] < 0 for d in order):
+        return None
+    *outer, (length, step) = merged([shape[d] for d in order], [steps[d] for d in order])
     if step not in (0, itemsize) or length < SHORTEST:
         return None
-    starts = np.zeros(1, np.int64)
-    for size, stride in outer:
-        starts = np.add.outer(starts, np.arange(size) * (stride // itemsize)).reshape(-1)
-    return Rows(starts, step // itemsize)
+    return Rows(places([(size, stride // itemsize) for size, stride in outer]), step // itemsize)

@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import as_strided
 from deepgpu.backends.base import Array
 from deepgpu.backends.cpu import memory
 from deepgpu.backends.cpu.parts import parts
-from deepgpu.backends.layout import is_dense, memory_order
+from deepgpu.backends.layout import is_dense, memory_order, merged, places
 
 WORTH = 1 << 14
 """Elements that are worth a task of their own; below two tasks NumPy is as fast."""
@@ -68,22 +68,11 @@ def _span(x: Array) -> Array:
 @functools.lru_cache(maxsize=1024)
 def rows(shape: tuple[int, ...], strides: tuple[int, ...], to: tuple[int, ...], itemsize: int) -> Rows | None:
     """The longest rows that are neighbours in memory by either strides; None if there are none, or they are short."""
-    merged: list[list[int]] = []  # sizes and both strides, from the outermost in the target's memory on
-    for d in sorted(range(len(shape)), key=lambda d: -to[d]):
-        if shape[d] == 1:
-            continue
-        if strides[d] <= 0 or to[d] <= 0:
-            return None
-        size, stride, step = shape[d], strides[d], to[d]
-        if merged and merged[-1][1:] == [size * stride, size * step]:
-            merged[-1] = [merged[-1][0] * size, stride, step]
-        else:
-            merged.append([size, stride, step])
-    *outer, (length, stride, step) = merged
+    order = sorted((d for d in range(len(shape)) if shape[d] > 1), key=lambda d: -to[d])  # as in the target's memory
+    if any(strides[d] <= 0 or to[d] <= 0 for d in order):
+        return None
+    *outer, (length, stride, step) = merged(*[[numbers[d] for d in order] for numbers in (shape, strides, to)])
     if stride != itemsize or step != itemsize or length < SHORTEST:
         return None
-    starts = places = np.zeros(1, np.int64)
-    for size, stride, step in outer:
-        starts = np.add.outer(starts, np.arange(size) * (stride // itemsize)).reshape(-1)
-        places = np.add.outer(places, np.arange(size) * (step // itemsize)).reshape(-1)
-    return Rows(starts, places, length)
+    starts, ends = (places([(n[0], n[side] // itemsize) for n in outer]) for side in (1, 2))
+    return Rows(starts, ends, length)

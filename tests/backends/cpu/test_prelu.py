@@ -25,15 +25,17 @@ def test_values_and_gradients(shape: tuple[int, ...], slopes: int, layout: str, 
     at, slope = (torch.from_numpy(np.asarray(a, np.float64)).requires_grad_() for a in (x, weight))
     expected = F.prelu(at, slope)
     expected.backward(torch.from_numpy(np.asarray(gy, np.float64)))
+    assert at.grad is not None
+    assert slope.grad is not None
     x, gy = laid_out(x, layout), laid_out(gy, layout)
     y = CPU.prelu(x, weight)
     gx, gweight = CPU.prelu_backward(gy, x, weight)
     assert y.dtype == gx.dtype == gweight.dtype == dtype
     eps = np.finfo(dtype).eps
     np.testing.assert_allclose(y, expected.detach().numpy(), rtol=eps, atol=eps * 1e-3)
-    np.testing.assert_allclose(gx, at.grad.numpy(), rtol=eps, atol=eps * 1e-3)  # type: ignore[union-attr]
+    np.testing.assert_allclose(gx, at.grad.numpy(), rtol=eps, atol=eps * 1e-3)
     size = np.abs(x.astype(np.float64) * gy).sum() / slopes
-    np.testing.assert_allclose(gweight, slope.grad.numpy(), rtol=0, atol=2 * eps * max(size, 1))  # type: ignore[union-attr]
+    np.testing.assert_allclose(gweight, slope.grad.numpy(), rtol=0, atol=2 * eps * max(size, 1))
     if layout == "channels-last" and slopes > 1:
         assert y.strides == x.strides
 
